@@ -1,0 +1,10 @@
+//! The customer record of Concord: claims in, golden record out.
+
+pub mod attribute;
+pub mod claim;
+pub mod golden_record;
+pub mod id;
+pub mod path;
+pub mod policy;
+pub mod time;
+pub mod value;

@@ -1,0 +1,174 @@
+//! Attribute paths and claim keys: the one addressing scheme of the product.
+//!
+//! A path is `section[/scope]/attribute[/item]`, for example `company/1000/payment_terms` or
+//! `bank/DE89370400440532013000`. The same text is the key in the document, the argument of the
+//! command line, the target in a mapping file and, nested, the JSON of the HTTP interface. A claim
+//! key is a path, `@` and the source that makes the claim.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::SourceName;
+
+/// The most bytes that a claim key may have, escapes included.
+pub const CLAIM_KEY_MAX: usize = 384;
+/// The most segments that a path may have.
+pub const SEGMENTS_MAX: usize = 6;
+
+/// Why a text is not a path or claim key. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Fewer than two or more than [`SEGMENTS_MAX`] segments, or an empty one.
+    #[error("a path has 2 to {SEGMENTS_MAX} non-empty segments separated by '/'")]
+    Shape,
+    /// A byte outside the alphabet, or an escape that is not canonical.
+    #[error("a path segment is ASCII letters, digits and _.:- ; anything else is escaped as %XX")]
+    Alphabet,
+    /// Over [`CLAIM_KEY_MAX`] bytes.
+    #[error("a claim key has at most {CLAIM_KEY_MAX} bytes")]
+    TooLong,
+    /// No `@`, or what follows it is not a source name.
+    #[error("a claim key ends in '@' and a source name")]
+    Source,
+}
+
+/// The address of one attribute of a customer, always in canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AttributePath(String);
+
+impl AttributePath {
+    /// Builds a path from segments as people write them, escaping what needs it.
+    ///
+    /// # Errors
+    /// [`PathError`] when there are too few, too many or too long segments.
+    pub fn from_segments<S: AsRef<str>>(segments: &[S]) -> Result<Self, PathError> {
+        let escaped: Vec<String> = segments.iter().map(|s| escape(s.as_ref())).collect();
+        escaped.join("/").parse()
+    }
+
+    /// The canonical text, escapes included.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The segments as people write them, unescaped.
+    #[must_use]
+    pub fn segments(&self) -> Vec<String> {
+        self.0.split('/').map(unescape).collect()
+    }
+
+    /// The path followed by further segments.
+    ///
+    /// # Errors
+    /// [`PathError`] when the result is too long.
+    pub fn join(&self, segment: &str) -> Result<Self, PathError> {
+        format!("{}/{}", self.0, escape(segment)).parse()
+    }
+}
+
+impl fmt::Display for AttributePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for AttributePath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        if text.len() > CLAIM_KEY_MAX {
+            return Err(PathError::TooLong);
+        }
+        let segments: Vec<&str> = text.split('/').collect();
+        if !(2..=SEGMENTS_MAX).contains(&segments.len()) || segments.contains(&"") {
+            return Err(PathError::Shape);
+        }
+        if segments.iter().any(|segment| escape(&unescape(segment)) != **segment) {
+            return Err(PathError::Alphabet);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for AttributePath {
+    type Error = PathError;
+
+    fn try_from(text: String) -> Result<Self, PathError> {
+        text.parse()
+    }
+}
+
+impl From<AttributePath> for String {
+    fn from(path: AttributePath) -> Self {
+        path.0
+    }
+}
+
+/// The key of one register in the document: what one source says about one attribute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey {
+    /// The attribute.
+    pub path: AttributePath,
+    /// The source that makes the claim.
+    pub source: SourceName,
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.path, self.source)
+    }
+}
+
+impl FromStr for ClaimKey {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        if text.len() > CLAIM_KEY_MAX {
+            return Err(PathError::TooLong);
+        }
+        let (path, source) = text.split_once('@').ok_or(PathError::Source)?;
+        let source = source.parse().map_err(|_| PathError::Source)?;
+        Ok(Self { path: path.parse()?, source })
+    }
+}
+
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-')
+}
+
+fn escape(segment: &str) -> String {
+    let mut escaped = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if is_plain(byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+/// Undoes [`escape`]; text that [`escape`] did not make comes back as something that escapes differently.
+fn unescape(segment: &str) -> String {
+    let bytes = segment.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%').then(|| segment.get(at + 1..at + 3)).flatten();
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                at += 3;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}

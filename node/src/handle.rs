@@ -1,0 +1,81 @@
+//! What HTTP and everything else outside the driver holds: commands in, answers and snapshots out.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::kv::View;
+use crate::replica::event::{RosterOutcome, WriteOutcome, WriteRefusal, WriteRequest};
+use crate::replica::records::Records;
+use crate::replica::roster::RosterError;
+use crate::replica::status::Status;
+
+/// A request on its way to the driver.
+#[derive(Debug)]
+pub enum Command {
+    /// See [`Handle::write`].
+    Write(WriteRequest, oneshot::Sender<WriteOutcome>),
+    /// See [`Handle::adopt_roster`].
+    AdoptRoster(Vec<u8>, oneshot::Sender<RosterOutcome>),
+}
+
+/// A cheap handle on a running node. Clones share the node.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    view: Arc<dyn View + Send + Sync>,
+    status: watch::Receiver<Arc<Status>>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Joins the three ends that the driver gives out.
+    #[must_use]
+    pub fn new(
+        commands: mpsc::Sender<Command>,
+        view: Arc<dyn View + Send + Sync>,
+        status: watch::Receiver<Arc<Status>>,
+    ) -> Self {
+        Self { commands, view, status }
+    }
+
+    /// Writes, and waits until the write is durable.
+    ///
+    /// # Errors
+    /// The [`WriteRefusal`]; nothing of the request was written. When the driver has stopped the
+    /// outcome of a request under way is not known; the refusal says so.
+    pub async fn write(&self, request: WriteRequest) -> WriteOutcome {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || WriteRefusal::Store { reason: "the node is shutting down".to_owned() };
+        self.commands.send(Command::Write(request, reply)).await.map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Brings roster entries; answers with the height of the roster.
+    ///
+    /// # Errors
+    /// The [`RosterError`]; the roster is as it was.
+    pub async fn adopt_roster(&self, roster: Vec<u8>) -> RosterOutcome {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::AdoptRoster(roster, reply)).await;
+        sent.map_err(|_| RosterError::Stopped)?;
+        answer.await.unwrap_or(Err(RosterError::Stopped))
+    }
+
+    /// The newest snapshot of the node's state.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.status.borrow().clone()
+    }
+
+    /// Typed reads of everything durable. Reads block on the disk: call from a blocking thread.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        Records::new(&*self.view)
+    }
+}

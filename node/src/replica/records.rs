@@ -1,0 +1,221 @@
+//! Typed reads of what the store holds, over any [`View`]: the store, or the store plus what is not
+//! yet durable.
+
+use crdt_model::document::CustomerDocument;
+use crdt_model::golden_record::{Difference, GoldenRecord};
+use crdt_model::id::{CommitRef, RecordId};
+use serde::{Deserialize, Serialize};
+
+use super::commit::{Commit, SignedHeader};
+use super::layout::{self, Lookup};
+use crate::kv::{ReadError, View};
+
+/// An entry of the feed: one applied commit and the difference it made here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedEntry {
+    /// The commit.
+    pub commit: CommitRef,
+    /// The records it touched.
+    pub records: Vec<RecordDifference>,
+}
+
+/// The difference that a commit made to one golden record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordDifference {
+    /// Which.
+    pub record: RecordId,
+    /// Whether the commit created it; then the fields are those of the record itself and not listed.
+    pub created: bool,
+    /// Field by field.
+    pub fields: Vec<Difference>,
+}
+
+/// An item that was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedItem {
+    /// The record it is about.
+    pub record: RecordId,
+    /// The commit that carries it.
+    pub commit: CommitRef,
+    /// Its place in the commit.
+    pub index: u16,
+    /// Why, as a stable code.
+    pub code: String,
+    /// Why, in words.
+    pub text: String,
+}
+
+/// Typed reads over a view.
+#[derive(Clone, Copy)]
+pub struct Records<'a>(&'a dyn View);
+
+impl std::fmt::Debug for Records<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").finish_non_exhaustive()
+    }
+}
+
+/// A place in a listing, and what was found there.
+pub type Page<T> = Result<Vec<T>, ReadError>;
+
+impl<'a> Records<'a> {
+    /// Reads through `view`.
+    #[must_use]
+    pub const fn new(view: &'a dyn View) -> Self {
+        Self(view)
+    }
+
+    /// The golden record of a customer.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or the stored value is damaged.
+    pub fn golden(&self, record: &RecordId) -> Result<Option<GoldenRecord>, ReadError> {
+        let key = layout::record_key(layout::GOLDEN, record);
+        self.read(&key, |bytes| GoldenRecord::from_bytes(bytes).ok())
+    }
+
+    /// The document of a customer.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn document(&self, record: &RecordId) -> Result<Option<CustomerDocument>, ReadError> {
+        let key = layout::record_key(layout::DOCUMENT, record);
+        self.read(&key, |bytes| CustomerDocument::load(bytes).ok())
+    }
+
+    /// The signed header and provenance of a commit.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn header(&self, commit: &CommitRef) -> Result<Option<SignedHeader>, ReadError> {
+        self.read(&layout::commit_key(commit), |bytes| SignedHeader::decode(bytes).ok())
+    }
+
+    /// A whole commit.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn commit(&self, commit: &CommitRef) -> Result<Option<Commit>, ReadError> {
+        let Some(header) = self.header(commit)? else { return Ok(None) };
+        let mut items = Vec::with_capacity(header.header.items.len());
+        for index in 0..header.header.items.len() {
+            let key = layout::item_key(commit, u16::try_from(index).unwrap_or(u16::MAX));
+            match self.0.get(&key)? {
+                Some(item) => items.push(item),
+                None => return Err(ReadError::damaged(&key)),
+            }
+        }
+        Ok(Some(Commit { signed: header, items }))
+    }
+
+    /// Customers in the order of their ids, from the one after `after` on.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn list(&self, after: Option<RecordId>, limit: usize) -> Page<GoldenRecord> {
+        let pairs = self.records_of(layout::GOLDEN, after, limit)?;
+        let damaged = |key: &[u8]| ReadError::damaged(key);
+        pairs
+            .iter()
+            .map(|(key, bytes)| GoldenRecord::from_bytes(bytes).map_err(|_| damaged(key)))
+            .collect()
+    }
+
+    /// Customers with at least one conflict, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn conflicted(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let pairs = self.records_of(layout::CONFLICT, after, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
+    }
+
+    /// Customers found by an index, without order of rank, each once.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn find(&self, lookup: Lookup, text: &str, limit: usize) -> Page<RecordId> {
+        let prefix = lookup.prefix(text);
+        let pairs = self.0.scan(&prefix, &prefix, limit)?;
+        let mut found: Vec<RecordId> = pairs
+            .iter()
+            .filter_map(|(key, _)| layout::record_in(key, key.len().checked_sub(16)?))
+            .collect();
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The commits that touched a customer, in the order applied here, after a feed position.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn history(&self, record: &RecordId, after: u64, limit: usize) -> Page<(u64, CommitRef)> {
+        let prefix = layout::record_key(layout::HISTORY, record);
+        let from = layout::history_key(record, after.saturating_add(1));
+        let pairs = self.0.scan(&prefix, &from, limit)?;
+        pairs
+            .iter()
+            .map(|(key, value)| {
+                let position = layout::number_in(key, prefix.len());
+                let commit = layout::commit_in(value, 0);
+                position.zip(commit).ok_or_else(|| ReadError::damaged(key))
+            })
+            .collect()
+    }
+
+    /// Quarantined items, of one customer or of all.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn quarantined(&self, record: Option<&RecordId>, limit: usize) -> Page<QuarantinedItem> {
+        let prefix = match record {
+            Some(record) => layout::record_key(layout::QUARANTINE, record),
+            None => vec![layout::QUARANTINE],
+        };
+        self.decode_all(&self.0.scan(&prefix, &prefix, limit)?)
+    }
+
+    /// The feed after a position: gapless, in the order applied here.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn feed(&self, after: u64, limit: usize) -> Page<(u64, FeedEntry)> {
+        let from = layout::feed_key(after.saturating_add(1));
+        let pairs = self.0.scan(&[layout::FEED], &from, limit)?;
+        let positions = pairs.iter().filter_map(|(key, _)| layout::number_in(key, 1));
+        Ok(positions.zip(self.decode_all(&pairs)?).collect())
+    }
+
+    fn read<T>(
+        &self,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, ReadError> {
+        let Some(bytes) = self.0.get(key)? else { return Ok(None) };
+        decode(&bytes).map(Some).ok_or_else(|| ReadError::damaged(key))
+    }
+
+    fn decode_all<T: serde::de::DeserializeOwned>(&self, pairs: &[Pair]) -> Page<T> {
+        pairs
+            .iter()
+            .map(|(key, value)| {
+                serde_json::from_slice(value).map_err(|_| ReadError::damaged(key))
+            })
+            .collect()
+    }
+
+    fn records_of(&self, kind: u8, after: Option<RecordId>, limit: usize) -> Page<Pair> {
+        let from = after.map_or_else(
+            || vec![kind],
+            |after| {
+                let mut key = layout::record_key(kind, &after);
+                key.push(0);
+                key
+            },
+        );
+        self.0.scan(&[kind], &from, limit)
+    }
+}
+
+type Pair = (Vec<u8>, Vec<u8>);

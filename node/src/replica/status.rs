@@ -1,0 +1,75 @@
+//! A snapshot of the replica for the HTTP interface, the command line and metrics. Plain data.
+
+use serde::{Deserialize, Serialize};
+
+use super::node_id::NodeId;
+
+/// What a node knows about itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This node's key.
+    pub node: String,
+    /// Its name in the roster.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// The network's name.
+    pub network: String,
+    /// The network's id, 64 hexadecimal digits.
+    pub network_id: String,
+    /// How many roster entries are known.
+    pub roster_height: u64,
+    /// The digest of the history held: equal digests prove equal histories.
+    pub history_digest: String,
+    /// The digest of what is shown: golden records, conflicts and quarantine.
+    pub golden_digest: String,
+    /// The position of the newest feed entry; commits applied so far.
+    pub feed_position: u64,
+    /// Customers held.
+    pub records: u64,
+    /// Customers with at least one conflict.
+    pub conflicted_records: u64,
+    /// Items in quarantine.
+    pub quarantined_items: u64,
+    /// Connections refused since the start: strangers, wrong network, no common version.
+    pub refused: u64,
+    /// False while the node must first fetch back what it had acknowledged.
+    pub ready: bool,
+    /// Seconds by which this node's clock is off its peers' median; none with fewer than two peers.
+    pub clock_offset_s: Option<i64>,
+    /// What an operator must look at, newest last.
+    pub alarms: Vec<String>,
+    /// Every other member of the roster.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// What a node knows about a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its key.
+    pub node: NodeId,
+    /// Its name in the roster.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Whether a hello was exchanged and the link is up.
+    pub connected: bool,
+    /// When the link last came up or went down, in milliseconds since 1970; 0: never.
+    pub since_ms: u64,
+    /// Commits that we hold and it has not yet reported as durable.
+    pub behind: u64,
+    /// Commits that it reported and we do not hold.
+    pub ahead: u64,
+    /// Its digests were equal to ours when last heard: history, then golden.
+    pub equal_history: bool,
+    /// See `equal_history`.
+    pub equal_golden: bool,
+    /// When it was last heard, in milliseconds since 1970; 0: never.
+    pub heard_ms: u64,
+    /// Application bytes sent on the current link.
+    pub bytes_sent: u64,
+    /// Application bytes received on the current link.
+    pub bytes_received: u64,
+    /// Why it is not connected, or the last error.
+    pub last_error: Option<String>,
+}

@@ -49,6 +49,14 @@ impl Hlc {
         Self::from_ms(unix_ms).max(Self(self.0.saturating_add(1)))
     }
 
+    /// The day in UTC on which the reading falls.
+    #[must_use]
+    pub fn day(self) -> jiff::civil::Date {
+        let ms = i64::try_from(self.ms()).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+        time.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
     /// The reading as an RFC 3339 time in UTC with milliseconds.
     #[must_use]
     pub fn to_rfc3339(self) -> String {

@@ -9,7 +9,7 @@ use crdt_model::path::AttributePath;
 use crdt_model::value::{Scalar, Value};
 use std::collections::BTreeSet;
 
-/// Signed header and provenance of a commit, by log and number.
+/// A commit without its items, by log and number: its feed position, then the signed header.
 pub const COMMIT: u8 = b'c';
 /// One item of a commit, by log, number and index. Apart from the header, so that an erasure can
 /// hollow it out.
@@ -32,10 +32,8 @@ pub const INDEX: u8 = b'x';
 pub const CONFLICT: u8 = b'k';
 /// Records held because of a defect.
 pub const HELD: u8 = b'!';
-/// What each peer has reported as durable.
-pub const REPORTED: u8 = b'p';
-/// The roster, by height.
-pub const ROSTER: u8 = b'r';
+/// The roster, encoded.
+pub const ROSTER: &[u8] = b"r";
 /// Answers to request ids, by day.
 pub const REQUEST: u8 = b'u';
 /// The replica's own counters and digests.
@@ -83,12 +81,6 @@ pub fn feed_key(position: u64) -> Vec<u8> {
 #[must_use]
 pub fn vector_key(log: &LogId) -> Vec<u8> {
     join(VECTOR, &[log.as_bytes()])
-}
-
-/// The key of a roster entry.
-#[must_use]
-pub fn roster_key(height: u64) -> Vec<u8> {
-    join(ROSTER, &[&height.to_be_bytes()])
 }
 
 /// The key of an answered request, under the day (since 1970) on which it was answered.

@@ -3,11 +3,12 @@
 
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
-use crdt_model::id::{CommitRef, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId};
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::layout::{self, Lookup};
+use super::vector::LogState;
 use crate::kv::{ReadError, View};
 
 /// An entry of the feed: one applied commit and the difference it made here.
@@ -83,12 +84,40 @@ impl<'a> Records<'a> {
         self.read(&key, |bytes| CustomerDocument::load(bytes).ok())
     }
 
+    /// Why a customer is held because of a defect, if it is.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn held(&self, record: &RecordId) -> Result<Option<String>, ReadError> {
+        let key = layout::record_key(layout::HELD, record);
+        self.read(&key, |text| Some(String::from_utf8_lossy(text).into_owned()))
+    }
+
     /// The signed header and provenance of a commit.
     ///
     /// # Errors
     /// As [`Self::golden`].
     pub fn header(&self, commit: &CommitRef) -> Result<Option<SignedHeader>, ReadError> {
-        self.read(&layout::commit_key(commit), |bytes| SignedHeader::decode(bytes).ok())
+        Ok(self.header_at(commit)?.map(|(_, header)| header))
+    }
+
+    /// The feed position and the signed header of a commit.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn header_at(&self, commit: &CommitRef) -> Result<Option<(u64, SignedHeader)>, ReadError> {
+        self.read(&layout::commit_key(commit), |bytes| {
+            let (position, header) = bytes.split_first_chunk()?;
+            Some((u64::from_be_bytes(*position), SignedHeader::decode(header).ok()?))
+        })
+    }
+
+    /// What is held of a log; who its author is.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn log(&self, log: &LogId) -> Result<Option<LogState>, ReadError> {
+        self.read(&layout::vector_key(log), |bytes| LogState::decode(bytes).ok())
     }
 
     /// A whole commit.

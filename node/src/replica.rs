@@ -1,0 +1,393 @@
+//! The replica: the protocol and the history of one node as a pure state machine.
+//!
+//! [`Replica::handle`] takes the time, an event and a read-only view of the store, and gives the
+//! actions that the driver must perform, in order. No clock, no socket, no disk, no thread, no
+//! randomness, no async: the same events give the same actions, in the node and in a simulator.
+//!
+//! Read [`event`] and [`action`] first; they hold the whole outside. Then [`history`] for what a
+//! commit does, and `sync` for who sends what to whom.
+
+pub mod action;
+pub mod codec;
+pub mod commit;
+mod contact;
+pub mod event;
+pub mod frame;
+pub mod history;
+pub mod layout;
+pub mod limits;
+pub mod multiset;
+pub mod node_id;
+mod peers;
+pub mod records;
+pub mod roster;
+pub mod state;
+pub mod status;
+mod sync;
+#[cfg(test)]
+mod tests;
+pub mod vector;
+pub mod verify;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crdt_model::id::LogId;
+use crdt_model::policy::{Policy, RESOLVER};
+
+use self::action::Action;
+use self::commit::{Head, Opening};
+use self::event::{Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest};
+use self::frame::Digests;
+use self::history::History;
+use self::limits::{ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX};
+use self::node_id::NodeId;
+use self::peers::{Link, Peer, clock_offset_ms};
+use self::roster::{Roster, RosterError, Signer};
+use self::write::{OwnLog, Writer};
+use crate::kv::{Op, Overlay, ReadError, View};
+
+/// What a replica is told when it starts.
+pub struct Config {
+    /// This node's key.
+    pub signer: Box<dyn Signer + Send>,
+    /// The roster as the operator brought it; a longer stored one of the same network wins.
+    pub roster: Roster,
+    /// Chosen at random at this start: no two starts open the same log.
+    pub nonce: u64,
+    /// Names of the only peers to have links with; empty: every member.
+    pub connect: Vec<String>,
+    /// How often digests and clocks are told, in milliseconds; usually [`limits::HEARTBEAT_MS`].
+    pub heartbeat_ms: u64,
+    /// The store came back empty or short: fetch from a peer before taking writes.
+    pub behind: bool,
+    /// The rules by which golden records are resolved.
+    pub policy: Policy,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("node", &self.signer.id()).finish_non_exhaustive()
+    }
+}
+
+/// Why a replica cannot start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store failed or holds a damaged value.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The roster that the operator brought does not go with the stored one.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+}
+
+/// The state machine of one node.
+#[derive(Debug)]
+pub struct Replica {
+    config: Config,
+    node: NodeId,
+    history: History,
+    own: OwnLog,
+    /// Logs of others that moved since our last commit: what the next one follows.
+    moved: BTreeSet<LogId>,
+    peers: BTreeMap<NodeId, Peer>,
+    links: BTreeMap<LinkId, Link>,
+    beat_at_ms: u64,
+    refused: u64,
+    ready: bool,
+    alarms: Vec<String>,
+    rules: [u8; 8],
+}
+
+/// One call of [`Replica::handle`] under way.
+struct Turn<'a> {
+    now_ms: u64,
+    /// The store plus what this turn has written.
+    view: Overlay<'a>,
+    actions: Vec<Action>,
+}
+
+impl Turn<'_> {
+    fn persist(&mut self, ops: Vec<Op>) {
+        self.view.apply(&ops);
+        self.actions.push(Action::Persist(ops));
+    }
+}
+
+impl Replica {
+    /// Takes up what the store holds. Gives the operations that the store lacks (the roster, when the
+    /// operator brought a newer one).
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing was changed.
+    pub fn load(config: Config, view: &dyn View) -> Result<(Self, Vec<Op>), LoadError> {
+        let mut roster = config.roster.clone();
+        let stored = view.get(layout::ROSTER)?;
+        if let Some(stored) = &stored {
+            roster = Roster::decode(stored)?;
+            roster.extend(0, &config.roster.encode())?;
+        }
+        let mut history = History::load(view, roster.clone(), config.policy.clone())?;
+        let mut ops = Vec::new();
+        if stored.as_ref() != Some(&roster.encode()) {
+            if let Some(stored) = stored {
+                history.roster = Roster::decode(&stored)?;
+            }
+            ops = history.adopt(roster, view)?;
+        }
+        let node = config.signer.id();
+        let own = own_log(&history, node, config.nonce);
+        let spoken_for = own.opening.predecessor.map(|end| end.log);
+        let unfolded = history.vector.unfolded().map(|(log, _)| *log);
+        let moved = unfolded.filter(|log| Some(*log) != spoken_for).collect();
+        let ready = !config.behind;
+        let rules = rules_of(history.policy());
+        let mut replica = Self {
+            config,
+            node,
+            history,
+            own,
+            moved,
+            peers: BTreeMap::new(),
+            links: BTreeMap::new(),
+            beat_at_ms: 0,
+            refused: 0,
+            ready,
+            alarms: Vec::new(),
+            rules,
+        };
+        replica.meet_members();
+        Ok((replica, ops))
+    }
+
+    /// Takes one event and gives the actions it asks for, in the order of [`action`].
+    ///
+    /// `now_ms` is the wall clock in milliseconds since 1970. `view` shows everything that earlier
+    /// actions asked to persist, whether or not it is durable yet.
+    pub fn handle(&mut self, now_ms: u64, event: Event, view: &dyn View) -> Vec<Action> {
+        let mut turn = Turn { now_ms, view: Overlay::new(view), actions: Vec::new() };
+        let outcome = match event {
+            Event::LinkUp { link, peer, dialed } => {
+                self.link_up(&mut turn, link, peer, dialed);
+                Ok(())
+            }
+            Event::LinkDown { link, reason } => {
+                self.link_down(&turn, link, &reason);
+                Ok(())
+            }
+            Event::DialFailed { peer, reason } => {
+                self.dial_failed(&turn, peer, &reason);
+                Ok(())
+            }
+            Event::Refused { key, reason } => {
+                self.turned_away(key, &reason);
+                Ok(())
+            }
+            Event::Frame { link, bytes } => self.frame(&mut turn, link, &bytes),
+            Event::Sent { link, bytes } => self.sent(&mut turn, link, bytes),
+            Event::Write { ticket, request } => {
+                let outcome = self.write(&mut turn, &request);
+                self.reply(&mut turn, ticket, Answer::Write(outcome));
+                self.pump_all(&mut turn)
+            }
+            Event::AdoptRoster { ticket, roster } => {
+                let outcome = self.roster_from_operator(&mut turn, &roster);
+                self.reply(&mut turn, ticket, Answer::Roster(outcome));
+                Ok(())
+            }
+            Event::Tick => self.tick(&mut turn),
+        };
+        if let Err(error) = outcome {
+            self.alarm(&mut turn, format!("the store cannot be read: {error}"));
+        }
+        turn.actions
+    }
+
+    /// When [`Event::Tick`] is due, in milliseconds since 1970.
+    #[must_use]
+    pub fn next_deadline(&self) -> u64 {
+        let owed = self.links.values().filter_map(|link| link.owed_at_ms);
+        let dials = self.dials_planned().map(|(_, at)| at);
+        owed.chain(dials).chain([self.beat_at_ms]).min().unwrap_or(self.beat_at_ms)
+    }
+
+    /// The position of the newest feed entry.
+    #[must_use]
+    pub const fn feed_position(&self) -> u64 {
+        self.history.state.feed
+    }
+
+    /// The keys that may open a link.
+    #[must_use]
+    pub fn members(&self) -> event::Members {
+        self.history.roster.keys()
+    }
+
+    /// What is held. For tests, checks and the simulator.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// This node's key.
+    #[must_use]
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    fn digests(&self) -> Digests {
+        Digests {
+            roster_height: self.history.roster.height(),
+            control: self.history.roster.digest(),
+            history: self.history.vector.digest(),
+            golden: self.history.state.golden.digest(),
+            rules: self.rules,
+        }
+    }
+
+    fn reply(&self, turn: &mut Turn<'_>, ticket: Ticket, answer: Answer) {
+        turn.actions.push(Action::Reply { ticket, answer });
+    }
+
+    fn alarm(&mut self, turn: &mut Turn<'_>, text: String) {
+        if self.alarms.last() == Some(&text) {
+            return;
+        }
+        turn.actions.push(Action::Alarm(text.clone()));
+        self.alarms.push(text);
+        let over = self.alarms.len().saturating_sub(ALARMS_MAX);
+        self.alarms.drain(..over);
+    }
+
+    /// How far our clock is ahead of our peers', in milliseconds, as far as it can be judged.
+    fn clock_offset(&self, now_ms: u64) -> Option<i64> {
+        clock_offset_ms(self.peers.values(), now_ms)
+    }
+
+    fn write(&mut self, turn: &mut Turn<'_>, request: &WriteRequest) -> WriteOutcome {
+        let failed = |error: ReadError| WriteRefusal::Store { reason: error.to_string() };
+        if !self.ready {
+            return Err(WriteRefusal::NotReady);
+        }
+        let height = self.history.roster.height();
+        let Some(member) = self.history.roster.member_at(&self.node, height) else {
+            return Err(WriteRefusal::NotAMember);
+        };
+        let offset_ms = self.clock_offset(turn.now_ms).unwrap_or(0);
+        if offset_ms.unsigned_abs() > CLOCK_OFFSET_MS_MAX {
+            return Err(WriteRefusal::ClockSkew { offset_s: offset_ms / 1_000 });
+        }
+        if let Some(receipt) = answered(turn, request).map_err(failed)? {
+            return Ok(receipt);
+        }
+        let writer = Writer {
+            log: self.own,
+            region: member.region.clone(),
+            time: self.history.state.clock.tick(turn.now_ms),
+            follows: self.follows(),
+            history: &self.history,
+            view: &turn.view,
+        };
+        let mut drafted = writer.draft(request)?;
+        let mut receipt = WriteReceipt { commit: None, records: Vec::new() };
+        let mut applied = None;
+        if let Some(draft) = drafted.draft.take() {
+            let network = self.history.roster.network_id();
+            let commit = draft.sign(&network, |message| self.config.signer.sign(message));
+            if commit.encode().len() > COMMIT_BYTES_MAX {
+                let what = format!("over {COMMIT_BYTES_MAX} bytes in one write");
+                return Err(WriteRefusal::TooLarge { what });
+            }
+            let verdicts = std::mem::take(&mut drafted.verdicts);
+            let done = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view);
+            let done = done.map_err(failed)?;
+            receipt.commit = Some(commit.signed.header.commit());
+            turn.persist(done.ops);
+            applied = Some(done.records);
+        }
+        let today = crdt_model::time::Hlc::from_ms(turn.now_ms).day();
+        let records = applied.unwrap_or_default();
+        receipt.records = drafted.receipts(request, &self.history, &records, today);
+        if let Some(commit) = receipt.commit {
+            remember_answer(turn, request, &receipt);
+            self.moved.clear();
+            self.spread(turn, commit.log, None);
+        }
+        Ok(receipt)
+    }
+
+    fn follows(&self) -> Vec<Head> {
+        self.moved.iter().filter_map(|log| self.history.vector.head(log)).collect()
+    }
+}
+
+/// How this incarnation's log will open: after the author's newest log that is held.
+fn own_log(history: &History, node: NodeId, nonce: u64) -> OwnLog {
+    let own = history.vector.logs().iter().filter(|(_, held)| held.node == node);
+    let newest = own.max_by_key(|(log, held)| (held.incarnation, **log));
+    let opening = Opening {
+        node,
+        incarnation: newest.map_or(0, |(_, held)| held.incarnation) + 1,
+        nonce,
+        predecessor: newest.and_then(|(log, _)| history.vector.head(log)),
+    };
+    OwnLog { opening, id: opening.log_id(&history.roster.network_id()) }
+}
+
+fn rules_of(policy: &Policy) -> [u8; 8] {
+    let mut hasher = blake3::Hasher::new_derive_key("concord 2026 rules");
+    hasher.update(&policy.digest()).update(&RESOLVER.to_be_bytes());
+    vector::first_8(hasher.finalize().as_bytes())
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn day(now_ms: u64) -> u32 {
+    u32::try_from(now_ms / DAY_MS).unwrap_or(u32::MAX)
+}
+
+/// The answer that the same request got today or yesterday.
+fn answered(turn: &Turn<'_>, request: &WriteRequest) -> Result<Option<WriteReceipt>, ReadError> {
+    let id = &request.provenance.request;
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let today = day(turn.now_ms);
+    for day in [today, today.saturating_sub(1)] {
+        let key = layout::request_key(day, id);
+        if let Some(bytes) = turn.view.get(&key)? {
+            return serde_json::from_slice(&bytes).map(Some).map_err(|_| ReadError::damaged(&key));
+        }
+    }
+    Ok(None)
+}
+
+fn remember_answer(turn: &mut Turn<'_>, request: &WriteRequest, receipt: &WriteReceipt) {
+    let id = &request.provenance.request;
+    if !id.is_empty() {
+        let key = layout::request_key(day(turn.now_ms), id);
+        let value = crdt_model::value::canonical_json(receipt).into_bytes();
+        turn.persist(vec![Op::Put(key, value)]);
+    }
+}
+
+/// How many forgotten answers are deleted at a time.
+const FORGET_PAGE: usize = 100;
+
+/// Deletes answers older than yesterday, a page at a time.
+fn forget_answers(turn: &mut Turn<'_>) -> Result<(), ReadError> {
+    let kept_from = layout::request_key(day(turn.now_ms).saturating_sub(1), "")[..5].to_vec();
+    let prefix = [layout::REQUEST];
+    let page = turn.view.scan(&prefix, &prefix, FORGET_PAGE)?;
+    let old: Vec<Op> = page
+        .into_iter()
+        .map(|(key, _)| key)
+        .take_while(|key| key[..5] < kept_from[..])
+        .map(Op::Delete)
+        .collect();
+    if !old.is_empty() {
+        turn.persist(old);
+    }
+    Ok(())
+}

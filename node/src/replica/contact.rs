@@ -1,0 +1,254 @@
+//! Whom to call, whom to hear, and what is told about it: membership, links and back-off.
+
+use super::action::Action;
+use super::event::{LinkId, RosterOutcome};
+use super::frame::{Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
+use super::limits::COURTESY_MS;
+use super::node_id::NodeId;
+use super::peers::Link;
+use super::roster::{Member, Roster, RosterError};
+use super::status::{PeerStatus, Status};
+use super::vector::first_8;
+use super::{Replica, Turn};
+use crate::kv::ReadError;
+
+impl Replica {
+    /// Keeps a peer for every other member with whom links are wanted.
+    pub(super) fn meet_members(&mut self) {
+        let members = self.history.roster.members();
+        let wanted = |member: &Member| {
+            member.node != self.node
+                && (self.config.connect.is_empty() || self.config.connect.contains(&member.name))
+        };
+        let wanted: Vec<NodeId> =
+            members.values().filter(|member| wanted(member)).map(|member| member.node).collect();
+        self.peers.retain(|node, _| wanted.contains(node));
+        for node in wanted {
+            self.peers.entry(node).or_default();
+        }
+    }
+
+    /// The calls to make, and when. The node with the lower key calls at once, the other only when
+    /// the first did not get through, so that two nodes seldom call each other at the same time.
+    pub(super) fn dials_planned(&self) -> impl Iterator<Item = (&Member, u64)> {
+        let members = self.history.roster.members();
+        let outbound_only =
+            members.get(&self.node).is_none_or(|own| own.addresses.is_empty());
+        self.peers.iter().filter_map(move |(node, peer)| {
+            let member = members.get(node).copied()?;
+            if peer.link.is_some() || peer.dialing || member.addresses.is_empty() {
+                return None;
+            }
+            let first = outbound_only || self.node < *node;
+            let courtesy = if first { 0 } else { COURTESY_MS };
+            Some((member, peer.dial_at_ms.max(peer.since_ms + courtesy)))
+        })
+    }
+
+    pub(super) fn dial_due(&mut self, turn: &mut Turn<'_>) {
+        let due: Vec<(NodeId, Vec<String>)> = self
+            .dials_planned()
+            .filter(|(_, at)| *at <= turn.now_ms)
+            .map(|(member, _)| (member.node, member.addresses.clone()))
+            .collect();
+        for (node, addresses) in due {
+            if let Some(peer) = self.peers.get_mut(&node) {
+                peer.dialing = true;
+            }
+            turn.actions.push(Action::Dial { peer: node, addresses });
+        }
+    }
+
+    pub(super) fn link_up(&mut self, turn: &mut Turn<'_>, id: LinkId, peer: NodeId, dialed: bool) {
+        let Some(known) = self.peers.get_mut(&peer) else {
+            let reason = "no link is wanted with this node (see `connect` in its configuration)";
+            turn.actions.push(Action::Close { link: id, reason: reason.to_owned() });
+            return;
+        };
+        known.dialing = false;
+        if let Some(other) = known.link {
+            // Both called. Both keep the call of the lower key; a second call by the same side means
+            // that the first one is dead.
+            let lower = self.node.min(peer);
+            let caller = |dialed: bool| if dialed { self.node } else { peer };
+            let old = self.links.get(&other).is_some_and(|link| caller(link.dialed) == lower);
+            let spare = if old && caller(dialed) != lower { id } else { other };
+            turn.actions
+                .push(Action::Close { link: spare, reason: "a second link of one pair".to_owned() });
+            if spare == id {
+                return;
+            }
+            self.links.remove(&other);
+        }
+        known.link = Some(id);
+        known.since_ms = turn.now_ms;
+        self.links.insert(id, Link::new(peer, dialed, turn.now_ms));
+        let hello = Hello {
+            version_min: PROTOCOL_MIN,
+            version_max: PROTOCOL_MAX,
+            network: *self.history.roster.network_id().as_bytes(),
+            clock_ms: turn.now_ms,
+            digests: self.digests(),
+            linked: self.linked(),
+        };
+        self.send(turn, id, &Frame::Hello(hello));
+    }
+
+    /// The first bytes of the keys of the peers with a live link.
+    pub(super) fn linked(&self) -> Vec<[u8; 8]> {
+        let greeted = self.links.values().filter(|link| link.greeted);
+        greeted.map(|link| first_8(link.peer.as_bytes())).collect()
+    }
+
+    pub(super) fn link_down(&mut self, turn: &Turn<'_>, id: LinkId, reason: &str) {
+        let Some(link) = self.links.remove(&id) else { return };
+        let jitter = self.jitter(&link.peer);
+        let Some(peer) = self.peers.get_mut(&link.peer) else { return };
+        peer.link = None;
+        peer.since_ms = turn.now_ms;
+        peer.last_error = Some(reason.to_owned());
+        peer.back_off(turn.now_ms, jitter);
+    }
+
+    pub(super) fn dial_failed(&mut self, turn: &Turn<'_>, node: NodeId, reason: &str) {
+        let jitter = self.jitter(&node);
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        peer.dialing = false;
+        if peer.link.is_none() {
+            peer.last_error = Some(reason.to_owned());
+            peer.back_off(turn.now_ms, jitter);
+        }
+    }
+
+    /// Spreads attempts without randomness: a number that differs by pair and attempt.
+    fn jitter(&self, peer: &NodeId) -> u64 {
+        let failures = self.peers.get(peer).map_or(0, |peer| peer.failures);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.node.as_bytes()).update(peer.as_bytes()).update(&failures.to_be_bytes());
+        u64::from_be_bytes(first_8(hasher.finalize().as_bytes()))
+    }
+
+    pub(super) fn turned_away(&mut self, key: Option<NodeId>, reason: &str) {
+        self.refused += 1;
+        if let Some(peer) = key.and_then(|key| self.peers.get_mut(&key)) {
+            peer.last_error = Some(reason.to_owned());
+        }
+    }
+
+    /// Ends a link because of what the peer did.
+    pub(super) fn hang_up(&mut self, turn: &mut Turn<'_>, id: LinkId, reason: &str) {
+        self.refused += 1;
+        turn.actions.push(Action::Close { link: id, reason: reason.to_owned() });
+        self.link_down(turn, id, reason);
+    }
+
+    pub(super) fn roster_from_operator(
+        &mut self,
+        turn: &mut Turn<'_>,
+        bytes: &[u8],
+    ) -> RosterOutcome {
+        let mut roster = self.history.roster.clone();
+        if roster.extend(0, bytes)? {
+            let stopped = |error: ReadError| RosterError::Invalid(error.to_string());
+            self.take_roster(turn, roster, None).map_err(stopped)?;
+        }
+        Ok(self.history.roster.height())
+    }
+
+    /// Puts a longer roster in force and passes it on.
+    pub(super) fn take_roster(
+        &mut self,
+        turn: &mut Turn<'_>,
+        roster: Roster,
+        from: Option<LinkId>,
+    ) -> Result<(), ReadError> {
+        let before = self.history.roster.height();
+        let ops = self.history.adopt(roster, &turn.view)?;
+        turn.persist(ops);
+        turn.actions.push(Action::Admit(self.history.roster.keys()));
+        self.meet_members();
+        let strangers: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| !self.peers.contains_key(&link.peer))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in strangers {
+            self.hang_up(turn, id, "not a member of the network any more");
+        }
+        let greeted: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(id, link)| link.greeted && Some(**id) != from)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in greeted {
+            let entries = self.history.roster.encode_from(before);
+            self.send(turn, id, &Frame::Roster { from: before, entries });
+        }
+        // Commits that named these entries were not taken; ask for them again.
+        let all: Vec<LinkId> = self.links.keys().copied().collect();
+        all.into_iter().for_each(|id| self.tell_vector(turn, id));
+        Ok(())
+    }
+
+    /// A snapshot for people.
+    #[must_use]
+    pub fn status(&self, now_ms: u64) -> Status {
+        let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_hex().to_string();
+        let digests = self.digests();
+        let roster = &self.history.roster;
+        let members = roster.members();
+        let own = members.get(&self.node);
+        let state = &self.history.state;
+        Status {
+            node: self.node.to_string(),
+            name: own.map(|own| own.name.clone()).unwrap_or_default(),
+            region: own.map(|own| own.region.to_string()).unwrap_or_default(),
+            network: roster.name().to_owned(),
+            network_id: roster.network_id().to_string(),
+            roster_height: roster.height(),
+            history_digest: hex(digests.history),
+            golden_digest: hex(digests.golden),
+            feed_position: state.feed,
+            records: state.records,
+            conflicted_records: state.conflicted,
+            quarantined_items: state.quarantined,
+            refused: self.refused,
+            ready: self.ready,
+            clock_offset_s: self.clock_offset(now_ms).map(|offset| offset / 1_000),
+            alarms: self.alarms.clone(),
+            peers: members
+                .values()
+                .filter(|member| member.node != self.node)
+                .map(|member| self.peer_status(member))
+                .collect(),
+        }
+    }
+
+    fn peer_status(&self, member: &Member) -> PeerStatus {
+        let peer = self.peers.get(&member.node).cloned().unwrap_or_default();
+        let link = peer.link.and_then(|id| self.links.get(&id));
+        let connected = link.is_some_and(|link| link.greeted);
+        let ours = self.digests();
+        let theirs = peer.digests;
+        let behind = self.history.vector.logs().iter().map(|(log, held)| {
+            held.seq.saturating_sub(peer.reported.get(log).copied().unwrap_or(0))
+        });
+        PeerStatus {
+            node: member.node,
+            name: member.name.clone(),
+            region: member.region.to_string(),
+            connected,
+            since_ms: peer.since_ms,
+            behind: behind.sum(),
+            ahead: peer.ahead,
+            equal_history: theirs.is_some_and(|theirs| theirs.history == ours.history),
+            equal_golden: theirs.is_some_and(|theirs| theirs.golden == ours.golden),
+            heard_ms: peer.heard_ms,
+            bytes_sent: link.map_or(0, |link| link.sent),
+            bytes_received: link.map_or(0, |link| link.received),
+            last_error: peer.last_error.filter(|_| !connected),
+        }
+    }
+}

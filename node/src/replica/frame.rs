@@ -1,0 +1,242 @@
+//! Frames: what two nodes say to each other. `docs/replication.md` draws each byte by byte.
+//!
+//! A frame is one byte of kind and a body. Frames of one link arrive whole and in order; what they
+//! mean together is in [`super::peer`].
+
+use super::codec::{CodecError, Reader, Writer};
+use super::commit::{Commit, Hash};
+use super::limits::{BLOCK_BYTES_MAX, LINKED_MAX, ROSTER_BYTES_MAX, VECTOR_ENTRIES_MAX};
+use super::vector::{ToldLog, read_told};
+use crdt_model::id::LogId;
+
+/// The oldest protocol version that this release speaks.
+pub const PROTOCOL_MIN: u8 = 1;
+/// The newest protocol version that this release speaks.
+pub const PROTOCOL_MAX: u8 = 1;
+
+/// The four digests by which two nodes find out whether there is anything to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// How many roster entries are held.
+    pub roster_height: u64,
+    /// The digest of the roster (later also of policy and erasures).
+    pub control: Hash,
+    /// The digest of the vector: what is held.
+    pub history: Hash,
+    /// The digest of what is shown.
+    pub golden: Hash,
+    /// Names the policy and the resolver; golden digests are compared only when these are equal.
+    pub rules: [u8; 8],
+}
+
+/// The first frame on a link, in both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// The oldest protocol version that the sender speaks.
+    pub version_min: u8,
+    /// The newest protocol version that the sender speaks.
+    pub version_max: u8,
+    /// The network's key.
+    pub network: [u8; 32],
+    /// The sender's wall clock, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// What the sender holds and shows.
+    pub digests: Digests,
+    /// The first bytes of the keys of the nodes to which the sender has a link.
+    pub linked: Vec<[u8; 8]>,
+}
+
+/// What is said while connected, so that silence is noticed and divergence is repaired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The sender's wall clock, in milliseconds since 1970.
+    pub clock_ms: u64,
+    /// What the sender holds and shows.
+    pub digests: Digests,
+    /// The first bytes of the keys of the nodes to which the sender has a link.
+    pub linked: Vec<[u8; 8]>,
+}
+
+/// A frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// Who I am and what I have.
+    Hello(Hello),
+    /// Roster entries from a height on, encoded. Always before data that needs them.
+    Roster {
+        /// The height of the first.
+        from: u64,
+        /// The entries.
+        entries: Vec<u8>,
+    },
+    /// How far I hold every log: send me the rest.
+    Vector(Vec<ToldLog>),
+    /// A block of commits in an order in which causes come first.
+    Commits(Vec<Commit>),
+    /// I hold these logs so far, durably.
+    Ack(Vec<(LogId, u64)>),
+    /// Still here; this is what I have.
+    Heartbeat(Heartbeat),
+}
+
+const HELLO: u8 = 1;
+const ROSTER: u8 = 2;
+const VECTOR: u8 = 3;
+const COMMITS: u8 = 4;
+const ACK: u8 = 5;
+const HEARTBEAT: u8 = 6;
+
+/// Starts every hello, so that a stray connection is told apart from a garbled one.
+const MAGIC: &[u8; 4] = b"CCRD";
+
+/// The zstd level of blocks: the default of the library, the knee of its curve.
+const ZSTD_LEVEL: i32 = 3;
+
+impl Frame {
+    /// The bytes, as they travel.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        match self {
+            Self::Hello(hello) => {
+                out.byte(HELLO).raw(MAGIC).byte(hello.version_min).byte(hello.version_max);
+                out.raw(&hello.network).fixed64(hello.clock_ms);
+                write_digests(&mut out, &hello.digests);
+                write_linked(&mut out, &hello.linked);
+            }
+            Self::Roster { from, entries } => {
+                out.byte(ROSTER).number(*from).bytes(entries);
+            }
+            Self::Vector(told) => {
+                out.byte(VECTOR).length(told.len());
+                told.iter().for_each(|entry| entry.write(&mut out));
+            }
+            Self::Commits(commits) => {
+                let encoded: Vec<Vec<u8>> = commits.iter().map(Commit::encode).collect();
+                return encode_block(&encoded);
+            }
+            Self::Ack(entries) => {
+                out.byte(ACK).length(entries.len());
+                for (log, seq) in entries {
+                    out.raw(log.as_bytes()).number(*seq);
+                }
+            }
+            Self::Heartbeat(beat) => {
+                out.byte(HEARTBEAT).fixed64(beat.clock_ms);
+                write_digests(&mut out, &beat.digests);
+                write_linked(&mut out, &beat.linked);
+            }
+        }
+        out.into_bytes()
+    }
+
+    /// Reads a frame from a peer.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the bytes are not exactly one frame within the limits.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut reader = Reader::new(bytes);
+        let frame = match reader.byte()? {
+            HELLO => Self::Hello(read_hello(&mut reader)?),
+            ROSTER => {
+                let from = reader.number()?;
+                Self::Roster { from, entries: reader.bytes(ROSTER_BYTES_MAX)?.to_vec() }
+            }
+            VECTOR => Self::Vector(read_told(&mut reader)?),
+            COMMITS => return decode_block(reader.take_rest()).map(Self::Commits),
+            ACK => {
+                let count = reader.length(VECTOR_ENTRIES_MAX)?;
+                let entry = |_| Ok((LogId::from_bytes(reader.array()?), reader.number()?));
+                Self::Ack((0..count).map(entry).collect::<Result<_, CodecError>>()?)
+            }
+            HEARTBEAT => Self::Heartbeat(Heartbeat {
+                clock_ms: reader.fixed64()?,
+                digests: read_digests(&mut reader)?,
+                linked: read_linked(&mut reader)?,
+            }),
+            _ => return Err(CodecError::Unknown),
+        };
+        reader.finish()?;
+        Ok(frame)
+    }
+}
+
+/// A block: its plain length, then the commits in one zstd frame.
+pub(crate) fn encode_block(commits: &[Vec<u8>]) -> Vec<u8> {
+    let plain = commits.concat();
+    let mut out = Writer::new();
+    out.byte(COMMITS).length(plain.len());
+    match zstd::bulk::compress(&plain, ZSTD_LEVEL) {
+        Ok(packed) if packed.len() < plain.len() => out.byte(1).raw(&packed),
+        Ok(_) | Err(_) => out.byte(0).raw(&plain),
+    };
+    out.into_bytes()
+}
+
+fn decode_block(bytes: &[u8]) -> Result<Vec<Commit>, CodecError> {
+    let mut reader = Reader::new(bytes);
+    let length = reader.length(BLOCK_BYTES_MAX)?;
+    let packed = reader.byte()?;
+    let body = reader.take_rest();
+    let unpacked;
+    let plain = match packed {
+        0 => body,
+        // The declared length bounds the memory, whatever the frame would unpack to.
+        1 => {
+            unpacked = zstd::bulk::decompress(body, length).map_err(|_| CodecError::Unknown)?;
+            &unpacked
+        }
+        _ => return Err(CodecError::Unknown),
+    };
+    if plain.len() != length {
+        return Err(CodecError::Truncated);
+    }
+    let mut commits = Vec::new();
+    let mut rest = plain;
+    while !rest.is_empty() {
+        let (commit, after) = Commit::decode_first(rest)?;
+        commits.push(commit);
+        rest = after;
+    }
+    Ok(commits)
+}
+
+fn read_hello(reader: &mut Reader<'_>) -> Result<Hello, CodecError> {
+    if reader.array::<4>()? != *MAGIC {
+        return Err(CodecError::Unknown);
+    }
+    Ok(Hello {
+        version_min: reader.byte()?,
+        version_max: reader.byte()?,
+        network: reader.array()?,
+        clock_ms: reader.fixed64()?,
+        digests: read_digests(reader)?,
+        linked: read_linked(reader)?,
+    })
+}
+
+fn write_digests(out: &mut Writer, digests: &Digests) {
+    out.number(digests.roster_height).raw(&digests.control);
+    out.raw(&digests.history).raw(&digests.golden).raw(&digests.rules);
+}
+
+fn read_digests(reader: &mut Reader<'_>) -> Result<Digests, CodecError> {
+    Ok(Digests {
+        roster_height: reader.number()?,
+        control: reader.array()?,
+        history: reader.array()?,
+        golden: reader.array()?,
+        rules: reader.array()?,
+    })
+}
+
+fn write_linked(out: &mut Writer, linked: &[[u8; 8]]) {
+    out.length(linked.len());
+    linked.iter().for_each(|key| {
+        out.raw(key);
+    });
+}
+
+fn read_linked(reader: &mut Reader<'_>) -> Result<Vec<[u8; 8]>, CodecError> {
+    (0..reader.length(LINKED_MAX)?).map(|_| reader.array()).collect()
+}

@@ -1,0 +1,454 @@
+//! Who sends what to whom: hello, vectors, commits, acknowledgements, heartbeats.
+//!
+//! There are no send queues. For each link the replica knows how far the peer holds each log, or has
+//! been sent it (`known`), and the next commit to send is the one with the lowest feed position
+//! beyond that. So catching up and passing on a fresh commit are one mechanism, a slow peer costs
+//! nothing but its bounded window, and causes always travel before effects.
+//!
+//! A commit that came from a peer is not passed on to those to whom that peer has a link itself:
+//! they get it from there. If no acknowledgement of theirs says so by the next heartbeat, it is sent
+//! after all. The idea of push plus anti-entropy is that of Demers et al., "Epidemic algorithms for
+//! replicated database maintenance", 1987.
+
+use std::collections::BTreeSet;
+
+use crdt_model::id::{CommitRef, LogId};
+
+use super::action::Action;
+use super::commit::Commit;
+use super::event::LinkId;
+use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_block};
+use super::history::Place;
+use super::limits::{BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, STALL_MS};
+use super::node_id::NodeId;
+use super::records::Records;
+use super::roster::RosterError;
+use super::vector::{ToldLog, first_8, held_by_peer};
+use super::{Replica, Turn, forget_answers};
+use crate::kv::ReadError;
+
+type Outcome = Result<(), ReadError>;
+
+impl Replica {
+    pub(super) fn frame(&mut self, turn: &mut Turn<'_>, id: LinkId, bytes: &[u8]) -> Outcome {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.received += bytes.len() as u64;
+        let (node, greeted) = (link.peer, link.greeted);
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.hang_up(turn, id, &format!("a frame cannot be decoded: {error}"));
+                return Ok(());
+            }
+        };
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.heard_ms = turn.now_ms;
+        }
+        match frame {
+            Frame::Hello(hello) => self.hello(turn, id, &hello),
+            _ if !greeted => {
+                self.hang_up(turn, id, "a frame came before the hello");
+                Ok(())
+            }
+            Frame::Roster { from, entries } => self.roster(turn, id, from, &entries),
+            Frame::Vector(told) => self.vector(turn, id, node, &told),
+            Frame::Commits(commits) => self.commits(turn, id, &commits),
+            Frame::Ack(entries) => {
+                self.ack(id, node, &entries);
+                Ok(())
+            }
+            Frame::Heartbeat(beat) => self.heartbeat(turn, id, node, beat),
+        }
+    }
+
+    fn hello(&mut self, turn: &mut Turn<'_>, id: LinkId, hello: &Hello) -> Outcome {
+        let ours = self.history.roster.network_id();
+        if hello.network != *ours.as_bytes() {
+            self.hang_up(turn, id, "it belongs to another network");
+            return Ok(());
+        }
+        if hello.version_max.min(PROTOCOL_MAX) < hello.version_min.max(PROTOCOL_MIN) {
+            let reason = format!(
+                "no common protocol version: it speaks {} to {}, this node {PROTOCOL_MIN} to {PROTOCOL_MAX}",
+                hello.version_min, hello.version_max
+            );
+            self.hang_up(turn, id, &reason);
+            return Ok(());
+        }
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.greeted = true;
+        link.linked = hello.linked.iter().copied().collect();
+        let node = link.peer;
+        if let Some(peer) = self.peers.get_mut(&node) {
+            (peer.failures, peer.last_error) = (0, None);
+        }
+        self.heard(turn, node, hello.clock_ms, &hello.digests);
+        let theirs = hello.digests.roster_height;
+        if theirs < self.history.roster.height() {
+            let entries = self.history.roster.encode_from(theirs);
+            self.send(turn, id, &Frame::Roster { from: theirs, entries });
+        }
+        if hello.digests.history == self.history.vector.digest() {
+            self.equal(id, node);
+            return Ok(());
+        }
+        self.tell_vector(turn, id);
+        Ok(())
+    }
+
+    /// Takes note that a peer holds exactly what we hold.
+    fn equal(&mut self, id: LinkId, node: NodeId) {
+        let held = || self.history.vector.logs().iter().map(|(log, held)| (*log, held.seq));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.known = held().collect();
+            link.lacking.clear();
+            link.pending.clear();
+            link.owed_at_ms = None;
+            link.compared = true;
+        }
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.reported = held().collect();
+            peer.ahead = 0;
+        }
+        self.ready = true;
+    }
+
+    /// Books the clock and the digests of a peer, and compares what is shown.
+    fn heard(&mut self, turn: &mut Turn<'_>, node: NodeId, clock_ms: u64, digests: &Digests) {
+        let ours = self.digests();
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let offset = i128::from(clock_ms) - i128::from(turn.now_ms);
+        peer.clock_offset_ms = i64::try_from(offset).unwrap_or(i64::MAX);
+        peer.heard_ms = turn.now_ms;
+        peer.digests = Some(*digests);
+        let same = digests.history == ours.history && digests.control == ours.control;
+        if same && digests.rules == ours.rules && digests.golden != ours.golden {
+            self.alarm(
+                turn,
+                format!(
+                    "this node and {node} hold the same history and show different golden records: run `concord verify` on both"
+                ),
+            );
+        }
+        if digests.roster_height == ours.roster_height && digests.control != ours.control {
+            let height = ours.roster_height;
+            self.alarm(turn, RosterError::Forked { height }.to_string());
+        }
+    }
+
+    fn roster(&mut self, turn: &mut Turn<'_>, id: LinkId, from: u64, entries: &[u8]) -> Outcome {
+        let mut roster = self.history.roster.clone();
+        match roster.extend(from, entries) {
+            Ok(true) => self.take_roster(turn, roster, Some(id)),
+            Ok(false) => Ok(()),
+            Err(error @ RosterError::Forked { .. }) => {
+                self.alarm(turn, error.to_string());
+                Ok(())
+            }
+            Err(error) => {
+                self.hang_up(turn, id, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells a peer how far we hold every log, so that it sends the rest.
+    pub(super) fn tell_vector(&mut self, turn: &mut Turn<'_>, id: LinkId) {
+        let told = self.history.vector.told();
+        if let Some(link) = self.links.get_mut(&id).filter(|link| link.greeted) {
+            link.told_at_ms = Some(turn.now_ms);
+            link.progress_ms = turn.now_ms;
+            self.send(turn, id, &Frame::Vector(told));
+        }
+    }
+
+    fn vector(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: LinkId,
+        node: NodeId,
+        told: &[ToldLog],
+    ) -> Outcome {
+        let held = held_by_peer(&self.history.vector, told);
+        let ours = &self.history.vector;
+        let ahead: u64 =
+            told.iter().map(|entry| entry.seq.saturating_sub(ours.seq(&entry.log))).sum();
+        let forked = told.iter().find(|entry| {
+            let state = ours.get(&entry.log);
+            state.is_some_and(|state| state.seq == entry.seq && first_8(&state.hash) != entry.hash)
+        });
+        let forked = forked.map(|entry| entry.log);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.reported.clone_from(&held);
+            peer.ahead = ahead;
+        }
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.lacking =
+            held.iter().filter(|(log, seq)| **seq < ours.seq(log)).map(|(log, _)| *log).collect();
+        link.known = held;
+        link.pending.clear();
+        link.compared = true;
+        let told_lately = link.told_at_ms.is_some_and(|at| turn.now_ms < at + STALL_MS);
+        if let Some(log) = forked {
+            self.fork(turn, log);
+        }
+        if ahead == 0 {
+            self.ready = true;
+        }
+        if !told_lately {
+            self.tell_vector(turn, id);
+        }
+        self.pump(turn, id)
+    }
+
+    fn fork(&mut self, turn: &mut Turn<'_>, log: LogId) {
+        let author = self.history.vector.get(&log).map(|held| held.node.to_string());
+        let author = author.unwrap_or_else(|| "unknown".to_owned());
+        self.alarm(
+            turn,
+            format!(
+                "node {author} signed two different histories in log {log}: its key is in use twice or stolen; revoke it (`concord network revoke`)"
+            ),
+        );
+    }
+
+    fn commits(&mut self, turn: &mut Turn<'_>, id: LinkId, commits: &[Commit]) -> Outcome {
+        let mut taken = BTreeSet::new();
+        let mut gap = false;
+        let mut fault = None;
+        for commit in commits {
+            let at = commit.signed.header.commit();
+            match self.take(turn, commit)? {
+                Place::Next { .. } => {
+                    taken.insert(at.log);
+                }
+                Place::Known | Place::MissingEpoch => {}
+                Place::MissingCause => gap = true,
+                Place::Fork => self.fork(turn, at.log),
+                Place::Unauthentic(why) => {
+                    fault = Some(format!("commit {at} is refused: {why}"));
+                    break;
+                }
+            }
+            let ours = self.history.vector.seq(&at.log);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.holds(at.log, at.seq, ours);
+                link.progress_ms = turn.now_ms;
+            }
+        }
+        self.acknowledge(turn, &taken);
+        for log in &taken {
+            self.spread(turn, *log, Some(id));
+        }
+        match fault {
+            Some(reason) => self.hang_up(turn, id, &reason),
+            None if gap && !self.told_lately(turn, id) => self.tell_vector(turn, id),
+            None => {}
+        }
+        self.pump_all(turn)
+    }
+
+    fn told_lately(&self, turn: &Turn<'_>, id: LinkId) -> bool {
+        let told = self.links.get(&id).and_then(|link| link.told_at_ms);
+        told.is_some_and(|at| turn.now_ms < at + STALL_MS)
+    }
+
+    /// Applies a commit if it is the next one.
+    fn take(&mut self, turn: &mut Turn<'_>, commit: &Commit) -> Result<Place, ReadError> {
+        let place = self.history.place(commit, &turn.view)?;
+        if let Place::Next { author, region } = &place {
+            let verdicts = self.history.judge(commit, author, region, &turn.view)?;
+            let applied = self.history.apply(commit, verdicts, turn.now_ms, &turn.view)?;
+            self.moved.insert(commit.signed.header.log);
+            turn.persist(applied.ops);
+            for text in applied.alarms {
+                self.alarm(turn, text);
+            }
+        }
+        Ok(place)
+    }
+
+    /// Tells every peer how far these logs are now held. The order contract of the actions makes it a
+    /// statement about what is durable.
+    fn acknowledge(&mut self, turn: &mut Turn<'_>, logs: &BTreeSet<LogId>) {
+        if logs.is_empty() {
+            return;
+        }
+        let entries = logs.iter().map(|log| (*log, self.history.vector.seq(log))).collect();
+        let frame = Frame::Ack(entries);
+        let greeted: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.greeted).map(|(id, _)| *id).collect();
+        for id in greeted {
+            self.send(turn, id, &frame);
+        }
+    }
+
+    fn ack(&mut self, id: LinkId, node: NodeId, entries: &[(LogId, u64)]) {
+        for (log, seq) in entries {
+            let ours = self.history.vector.seq(log);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.holds(*log, *seq, ours);
+            }
+            if let Some(peer) = self.peers.get_mut(&node) {
+                let reported = peer.reported.entry(*log).or_default();
+                *reported = (*reported).max(*seq);
+            }
+        }
+    }
+
+    fn heartbeat(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: LinkId,
+        node: NodeId,
+        beat: Heartbeat,
+    ) -> Outcome {
+        self.heard(turn, node, beat.clock_ms, &beat.digests);
+        let theirs = beat.digests.roster_height;
+        if theirs < self.history.roster.height() {
+            let entries = self.history.roster.encode_from(theirs);
+            self.send(turn, id, &Frame::Roster { from: theirs, entries });
+        }
+        let equal = beat.digests.history == self.history.vector.digest();
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.linked = beat.linked.into_iter().collect();
+        let idle = link.pending.is_empty() && link.in_flight == 0;
+        let stalled = idle && turn.now_ms >= link.progress_ms + STALL_MS;
+        if equal {
+            self.equal(id, node);
+        } else if stalled {
+            self.tell_vector(turn, id);
+        }
+        Ok(())
+    }
+
+    /// Marks a log that grew as lacking at every peer that does not hold it.
+    pub(super) fn spread(&mut self, turn: &Turn<'_>, log: LogId, from: Option<LinkId>) {
+        let ours = self.history.vector.seq(&log);
+        let linked = from.and_then(|from| self.links.get(&from)).map(|link| link.linked.clone());
+        for (id, link) in &mut self.links {
+            let lacks = link.compared && link.known.get(&log).copied().unwrap_or(0) < ours;
+            if !lacks || Some(*id) == from {
+                continue;
+            }
+            link.lacking.insert(log);
+            let spared =
+                linked.as_ref().is_some_and(|linked| linked.contains(&first_8(link.peer.as_bytes())));
+            let due = if spared { turn.now_ms + HEARTBEAT_MS } else { turn.now_ms };
+            link.owed_at_ms = Some(link.owed_at_ms.map_or(due, |owed| owed.min(due)));
+        }
+    }
+
+    pub(super) fn pump_all(&mut self, turn: &mut Turn<'_>) -> Outcome {
+        let due: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.owed_at_ms.is_some_and(|at| at <= turn.now_ms))
+            .map(|(id, _)| *id)
+            .collect();
+        due.into_iter().try_for_each(|id| self.pump(turn, id))
+    }
+
+    pub(super) fn sent(&mut self, turn: &mut Turn<'_>, id: LinkId, bytes: usize) -> Outcome {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.in_flight = link.in_flight.saturating_sub(bytes);
+        if link.pending.is_empty() { Ok(()) } else { self.pump(turn, id) }
+    }
+
+    /// Sends a peer what it lacks, as far as its window allows.
+    fn pump(&mut self, turn: &mut Turn<'_>, id: LinkId) -> Outcome {
+        self.line_up(turn, id)?;
+        while let Some(block) = self.next_block(turn, id)? {
+            self.send_bytes(turn, id, encode_block(&block));
+        }
+        Ok(())
+    }
+
+    /// Puts the next commit of every lacking log in line.
+    fn line_up(&mut self, turn: &Turn<'_>, id: LinkId) -> Outcome {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        link.owed_at_ms = None;
+        let lined_up: BTreeSet<LogId> = link.pending.values().copied().collect();
+        for log in link.lacking.difference(&lined_up) {
+            let seq = link.known.get(log).copied().unwrap_or(0) + 1;
+            let position = position(turn, &CommitRef { log: *log, seq })?;
+            link.pending.insert(position, *log);
+        }
+        Ok(())
+    }
+
+    /// Takes the next commits from the line, up to the size of a block; none when the line is empty
+    /// or the window is full.
+    fn next_block(
+        &mut self,
+        turn: &Turn<'_>,
+        id: LinkId,
+    ) -> Result<Option<Vec<Vec<u8>>>, ReadError> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(None) };
+        if link.in_flight >= LINK_IN_FLIGHT_MAX {
+            return Ok(None);
+        }
+        let records = Records::new(&turn.view);
+        let (mut block, mut size) = (Vec::new(), 0);
+        while size < BLOCK_BYTES_TARGET {
+            let Some((lined_up, log)) = link.pending.pop_first() else { break };
+            let at = CommitRef { log, seq: link.known.get(&log).copied().unwrap_or(0) + 1 };
+            let actual = position(turn, &at)?;
+            if actual != lined_up {
+                // An acknowledgement moved the log on meanwhile.
+                link.pending.insert(actual, log);
+                continue;
+            }
+            let damaged = || ReadError::damaged(&super::layout::commit_key(&at));
+            let bytes = records.commit(&at)?.ok_or_else(damaged)?.encode();
+            size += bytes.len();
+            block.push(bytes);
+            link.known.insert(log, at.seq);
+            if at.seq < self.history.vector.seq(&log) {
+                let next = CommitRef { log, seq: at.seq + 1 };
+                link.pending.insert(position(turn, &next)?, log);
+            } else {
+                link.lacking.remove(&log);
+            }
+        }
+        link.progress_ms = turn.now_ms;
+        Ok((!block.is_empty()).then_some(block))
+    }
+
+    pub(super) fn send(&mut self, turn: &mut Turn<'_>, id: LinkId, frame: &Frame) {
+        self.send_bytes(turn, id, frame.encode());
+    }
+
+    fn send_bytes(&mut self, turn: &mut Turn<'_>, id: LinkId, frame: Vec<u8>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.in_flight += frame.len();
+            link.sent += frame.len() as u64;
+            turn.actions.push(Action::Send { link: id, frame });
+        }
+    }
+
+    pub(super) fn tick(&mut self, turn: &mut Turn<'_>) -> Outcome {
+        self.dial_due(turn);
+        if turn.now_ms >= self.beat_at_ms {
+            self.beat_at_ms = turn.now_ms + self.config.heartbeat_ms;
+            let beat = Frame::Heartbeat(Heartbeat {
+                clock_ms: turn.now_ms,
+                digests: self.digests(),
+                linked: self.linked(),
+            });
+            let greeted: Vec<LinkId> =
+                self.links.iter().filter(|(_, link)| link.greeted).map(|(id, _)| *id).collect();
+            for id in greeted {
+                self.send(turn, id, &beat);
+            }
+            forget_answers(turn)?;
+        }
+        self.pump_all(turn)
+    }
+}
+
+fn position(turn: &Turn<'_>, commit: &CommitRef) -> Result<u64, ReadError> {
+    let damaged = || ReadError::damaged(&super::layout::commit_key(commit));
+    let found = Records::new(&turn.view).header_at(commit)?;
+    Ok(found.ok_or_else(damaged)?.0)
+}

@@ -1,0 +1,269 @@
+//! Local writes: from a client's request to a signed commit, and the answer.
+
+use std::collections::BTreeSet;
+
+use crdt_model::document::{Author, ClaimEdit, CustomerDocument, Refusal, Version};
+use crdt_model::golden_record::{Resolution, Resolved};
+use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::normalize::RULESET;
+use crdt_model::path::{AttributePath, ClaimKey};
+use crdt_model::survivorship::resolve;
+use crdt_model::time::Hlc;
+use crdt_model::value::Assertion;
+use jiff::civil::Date;
+
+use super::commit::{Draft, Head, Header, Note, Opening};
+use super::event::{
+    Effect, FieldReceipt, Precondition, RecordReceipt, RecordWrite, WriteRefusal, WriteRequest,
+};
+use super::history::{History, Verdict};
+use super::limits::{COMMIT_ITEMS_MAX, PROVENANCE_BYTES_MAX};
+use super::records::Records;
+use crate::kv::View;
+
+/// The log that this incarnation writes, once its first commit is made; before, how to open it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnLog {
+    pub(crate) opening: Opening,
+    pub(crate) id: LogId,
+}
+
+/// A request turned into a commit, with everything needed to apply and answer it.
+#[derive(Debug)]
+pub(crate) struct Drafted {
+    /// None when nothing differed from what the source already said.
+    pub(crate) draft: Option<Draft>,
+    /// One verdict for each item of the draft.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// For each record of the request, whether it is new and its document before.
+    before: Vec<(bool, CustomerDocument)>,
+}
+
+/// Everything that the author of a commit brings besides the request.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    pub(crate) log: OwnLog,
+    pub(crate) region: Region,
+    pub(crate) time: Hlc,
+    /// Heads of other logs that moved since the commit before.
+    pub(crate) follows: Vec<Head>,
+    pub(crate) history: &'a History,
+    pub(crate) view: &'a dyn View,
+}
+
+impl Writer<'_> {
+    /// Drafts the commit of a request. Nothing is changed.
+    pub(crate) fn draft(&self, request: &WriteRequest) -> Result<Drafted, WriteRefusal> {
+        check_size(request)?;
+        let seq = self.history.vector.seq(&self.log.id) + 1;
+        let commit = CommitRef { log: self.log.id, seq };
+        let author = Author { commit, time: self.time, region: self.region.clone() };
+        let mut items = Vec::new();
+        let mut before = Vec::new();
+        for write in &request.records {
+            let document = self.document(&write.record)?;
+            if let Some((change, after)) = self.item(&author, request, write, &document)? {
+                items.push((write.record, change, Verdict::Applied(Box::new(after))));
+            }
+            before.push((document.is_empty(), document));
+        }
+        items.sort_by_key(|(record, ..)| *record);
+        let (verdicts, items): (Vec<_>, Vec<_>) =
+            items.into_iter().map(|(record, change, verdict)| (verdict, (record, change))).unzip();
+        let draft = (!items.is_empty()).then(|| Draft {
+            header: self.header(seq),
+            note: Note {
+                source: request.source.clone(),
+                ruleset: RULESET,
+                provenance: request.provenance.clone(),
+            },
+            items,
+        });
+        Ok(Drafted { draft, verdicts, before })
+    }
+
+    fn header(&self, seq: u64) -> Header {
+        let held = self.history.vector.get(&self.log.id);
+        Header {
+            log: self.log.id,
+            seq,
+            previous: held.map_or([0; 32], |held| held.hash),
+            time: self.time,
+            epoch: self.history.roster.height(),
+            opening: (seq == 1).then_some(self.log.opening),
+            follows: self.follows.clone(),
+            provenance: [0; 32],
+            items: Vec::new(),
+        }
+    }
+
+    fn document(&self, record: &RecordId) -> Result<CustomerDocument, WriteRefusal> {
+        let records = Records::new(self.view);
+        let failed = |error: crate::kv::ReadError| WriteRefusal::Store { reason: error.to_string() };
+        if let Some(reason) = records.held(record).map_err(failed)? {
+            return Err(WriteRefusal::Held { record: *record, reason });
+        }
+        Ok(records.document(record).map_err(failed)?.unwrap_or_else(CustomerDocument::empty))
+    }
+
+    /// The change of one record, and its document after it; none when nothing differs.
+    fn item(
+        &self,
+        author: &Author,
+        request: &WriteRequest,
+        write: &RecordWrite,
+        document: &CustomerDocument,
+    ) -> Result<Option<(Vec<u8>, CustomerDocument)>, WriteRefusal> {
+        let base = check_precondition(write, document)?;
+        let edits: Vec<ClaimEdit> = write
+            .edits
+            .iter()
+            .map(|(path, assertion)| ClaimEdit {
+                key: ClaimKey { path: path.clone(), source: request.source.clone() },
+                assertion: assertion.clone(),
+            })
+            .collect();
+        let record = write.record;
+        let too_large = |what: String| WriteRefusal::TooLarge { what };
+        let proposed = document
+            .propose(author, &edits, base)
+            .map_err(|error| too_large(error.to_string()))?;
+        let Some(change) = proposed else { return Ok(None) };
+        match document.admit(author, &change) {
+            Ok(after) => Ok(Some((change, after))),
+            Err(Refusal::Quarantine(code)) => Err(too_large(code.to_string())),
+            Err(Refusal::Defect(reason)) => Err(WriteRefusal::Held { record, reason }),
+        }
+    }
+}
+
+fn check_size(request: &WriteRequest) -> Result<(), WriteRefusal> {
+    let too_large = |what: String| Err(WriteRefusal::TooLarge { what });
+    let distinct: BTreeSet<RecordId> = request.records.iter().map(|write| write.record).collect();
+    if distinct.len() != request.records.len() {
+        return too_large("a record is named twice".to_owned());
+    }
+    if distinct.len() > COMMIT_ITEMS_MAX {
+        return too_large(format!("over {COMMIT_ITEMS_MAX} records in one write"));
+    }
+    let provenance = &request.provenance;
+    let words = provenance.principal.len() + provenance.reason.len() + provenance.request.len();
+    // Room for the source, the rule set and the lengths.
+    if words + 64 > PROVENANCE_BYTES_MAX {
+        return too_large("principal, reason and request id have over 4,032 bytes".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks what must be true of the record, and gives the version as of which the write is made.
+fn check_precondition<'a>(
+    write: &'a RecordWrite,
+    document: &CustomerDocument,
+) -> Result<Option<&'a Version>, WriteRefusal> {
+    let record = write.record;
+    let exists = !document.is_empty();
+    match &write.precondition {
+        Precondition::None => Ok(None),
+        Precondition::IsNew if exists => Err(WriteRefusal::Exists { record }),
+        Precondition::IsNew => Ok(None),
+        Precondition::Exists | Precondition::IsAt(_) | Precondition::AsOf(_) if !exists => {
+            Err(WriteRefusal::Unknown { record })
+        }
+        Precondition::Exists => Ok(None),
+        Precondition::IsAt(expected) => {
+            let actual = document.version();
+            if actual == *expected {
+                return Ok(None);
+            }
+            Err(WriteRefusal::VersionMismatch { record, expected: expected.clone(), actual })
+        }
+        Precondition::AsOf(version) if document.knows(version) => Ok(Some(version)),
+        Precondition::AsOf(version) => {
+            Err(WriteRefusal::UnknownVersion { record, version: version.clone() })
+        }
+    }
+}
+
+impl Drafted {
+    /// The answer, once the commit (if there is one) is applied.
+    pub(crate) fn receipts(
+        &self,
+        request: &WriteRequest,
+        history: &History,
+        applied: &std::collections::BTreeMap<RecordId, (CustomerDocument, Resolved)>,
+        today: Date,
+    ) -> Vec<RecordReceipt> {
+        let writes = request.records.iter().zip(&self.before);
+        writes
+            .map(|(write, (is_new, before))| match applied.get(&write.record) {
+                Some((after, resolved)) => RecordReceipt {
+                    record: write.record,
+                    version: after.version(),
+                    created: *is_new,
+                    fields: fields(write, Some((&request.source, before)), resolved, today),
+                },
+                None => {
+                    let resolved = resolve(history.policy(), &before.claims());
+                    RecordReceipt {
+                        record: write.record,
+                        version: before.version(),
+                        created: false,
+                        fields: fields(write, None, &resolved, today),
+                    }
+                }
+            })
+            .collect()
+    }
+}
+
+/// What became of each edit. Without a document before, nothing was written.
+fn fields(
+    write: &RecordWrite,
+    before: Option<(&crdt_model::id::SourceName, &CustomerDocument)>,
+    resolved: &Resolved,
+    today: Date,
+) -> Vec<FieldReceipt> {
+    let said = before.map(|(source, document)| {
+        let claims = document.claims();
+        let own = claims.claims().iter().filter(|claim| claim.source == *source);
+        own.map(|claim| (claim.path.clone(), claim.assertion.clone())).collect::<Vec<_>>()
+    });
+    write
+        .edits
+        .iter()
+        .map(|(path, assertion)| {
+            let already = said.as_ref().is_none_or(|said| {
+                let mut same = said.iter().filter(|(said, _)| said == path);
+                same.next().is_some_and(|(_, said)| said.as_ref() == Ok(assertion))
+                    && same.next().is_none()
+            });
+            let resolution = in_force(resolved, path, today).cloned();
+            let effect = match already {
+                true => Effect::Unchanged,
+                false => effect(assertion, resolution.as_ref()),
+            };
+            FieldReceipt { path: path.clone(), effect, resolution }
+        })
+        .collect()
+}
+
+fn effect(assertion: &Assertion, resolution: Option<&Resolution>) -> Effect {
+    let winner = resolution.and_then(|resolution| resolution.winner.as_ref());
+    let shown = winner.and_then(|winner| winner.value.as_ref());
+    let took = match assertion {
+        Assertion::Stated(statement) => shown == Some(&statement.value),
+        Assertion::Tombstone | Assertion::Release { .. } => shown.is_none(),
+    };
+    if took { Effect::TookEffect } else { Effect::KeptAsClaim }
+}
+
+/// The resolution of an attribute on a day.
+fn in_force<'a>(
+    resolved: &'a Resolved,
+    path: &AttributePath,
+    day: Date,
+) -> Option<&'a Resolution> {
+    let segments = resolved.attributes.get(path)?;
+    let begun = segments.iter().take_while(|segment| segment.from.is_none_or(|from| from <= day));
+    begun.last().map(|segment| &segment.resolution)
+}

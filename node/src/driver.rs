@@ -1,0 +1,416 @@
+//! The driver: the only place that owns a replica and a store.
+//!
+//! One thread, one inbox. It takes every event that waits, lets the replica handle them one after
+//! the other, writes everything they ask to persist as one batch with one sync, and only then
+//! performs the rest of the actions, in order. So a hundred clients share one sync, and nothing
+//! leaves the node that a power cut could take back. When nothing waits it sleeps until the next
+//! deadline.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crdt_model::policy::Policy;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::handle::{Command, Handle};
+use crate::identity::NodeKey;
+use crate::kv::{Op, Overlay};
+use crate::replica::action::Action;
+use crate::replica::event::{Answer, Event, RosterOutcome, Ticket, WriteOutcome, WriteRefusal};
+use crate::replica::roster::{Roster, RosterError};
+use crate::replica::status::Status;
+use crate::replica::{Config, LoadError, Replica};
+use crate::store::{Store, StoreError, Watermark};
+use crate::transport::{BindError, Members, Transport, TransportConfig, TransportEvent};
+
+/// What a driver is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The directory that holds the watermark.
+    pub dir: PathBuf,
+    /// The node's key.
+    pub key: NodeKey,
+    /// The roster as the operator brought it.
+    pub roster: Roster,
+    /// The UDP address to listen on for peers.
+    pub listen: std::net::SocketAddr,
+    /// Names of the only peers to have links with; empty: every member.
+    pub connect: Vec<String>,
+    /// How often digests and clocks are told.
+    pub heartbeat: Duration,
+    /// Limits of the transport.
+    pub transport: TransportConfig,
+    /// The store came back empty or short of what it had acknowledged.
+    pub behind: bool,
+}
+
+/// Why a node cannot start. What the store holds is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listen address cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The store cannot be read, or the roster does not fit.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system has no random numbers or no thread left.
+    #[error("the system refused: {0}")]
+    System(String),
+}
+
+/// A running node. Dropping it stops the node without waiting.
+#[derive(Debug)]
+pub struct Running {
+    /// For HTTP and everything else that talks to the node.
+    pub handle: Handle,
+    /// The address on which peers reach it.
+    pub local_addr: std::net::SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Running {
+    /// Finishes what is under way, makes it durable, closes the links and the store.
+    pub async fn stop(self) {
+        drop(self.stop.send(()));
+        let thread = self.thread;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!("the driver ended by a defect");
+        }
+    }
+}
+
+/// Starts a node over an open store.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub async fn start<S: Store + 'static>(
+    settings: Settings,
+    store: S,
+    watermark: Watermark,
+) -> Result<Running, StartError> {
+    let store = Arc::new(store);
+    let key = Arc::new(settings.key);
+    let clock = Clock::system();
+    let recipe = Recipe {
+        key: Arc::clone(&key),
+        roster: settings.roster,
+        connect: settings.connect,
+        heartbeat: settings.heartbeat,
+        behind: settings.behind,
+    };
+    let replica = recipe.replica(&*store)?;
+    let (members, members_seen) = watch::channel(Arc::new(replica.members()));
+    let (events, transport_inbox) = mpsc::channel(TRANSPORT_INBOX);
+    let transport =
+        Transport::bind(settings.listen, &key, members_seen, settings.transport, events).await?;
+    let local_addr = transport.local_addr();
+    let (commands, command_inbox) = mpsc::channel(COMMAND_INBOX);
+    let (status, status_seen) = watch::channel(Arc::new(replica.status(clock.now_ms())));
+    let (stop, stopped) = oneshot::channel();
+    let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen);
+    let driver = Driver {
+        recipe,
+        replica,
+        store,
+        watermark,
+        clock,
+        transport,
+        members,
+        status,
+        status_at_ms: 0,
+        tickets: Tickets::default(),
+        broken: false,
+    };
+    let inbox = Inbox { transport: transport_inbox, commands: command_inbox, stopped };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(|error| StartError::System(error.to_string()))?;
+    let thread = std::thread::Builder::new()
+        .name("driver".to_owned())
+        .spawn(move || driver.run(inbox, &runtime))
+        .map_err(|error| StartError::System(error.to_string()))?;
+    Ok(Running { handle, local_addr, stop, thread })
+}
+
+/// Frames that wait; times the longest frame this bounds the memory for what arrives.
+const TRANSPORT_INBOX: usize = 64;
+/// Client requests that wait; beyond it clients wait before they are heard.
+const COMMAND_INBOX: usize = 1_024;
+/// Events taken into one batch.
+const BATCH_EVENTS: usize = 256;
+/// Store operations after which a batch is closed.
+const BATCH_OPS: usize = 1_000;
+/// How often, at most, a new status is shown while there is work.
+const STATUS_MS: u64 = 100;
+
+/// Everything from which a replica is made, again after the store refused a batch.
+struct Recipe {
+    key: Arc<NodeKey>,
+    roster: Roster,
+    connect: Vec<String>,
+    heartbeat: Duration,
+    behind: bool,
+}
+
+impl Recipe {
+    /// Loads the replica; writes what it says the store lacks.
+    fn replica(&self, store: &dyn Store) -> Result<Replica, StartError> {
+        let nonce =
+            getrandom::u64().map_err(|error| StartError::System(error.to_string()))?;
+        let config = Config {
+            signer: Box::new(Arc::clone(&self.key)),
+            roster: self.roster.clone(),
+            nonce,
+            connect: self.connect.clone(),
+            heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            behind: self.behind,
+            policy: Policy::built_in(),
+        };
+        let (replica, ops) = Replica::load(config, store)?;
+        if !ops.is_empty() {
+            store.apply(&ops, true)?;
+        }
+        Ok(replica)
+    }
+}
+
+enum Input {
+    Transport(TransportEvent),
+    Command(Command),
+    Deadline,
+}
+
+struct Inbox {
+    transport: mpsc::Receiver<TransportEvent>,
+    commands: mpsc::Receiver<Command>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Inbox {
+    /// Waits for the next input; none when the node is to stop.
+    async fn next(&mut self, wait: Duration) -> Option<Input> {
+        tokio::select! {
+            biased;
+            _ = &mut self.stopped => None,
+            Some(event) = self.transport.recv() => Some(Input::Transport(event)),
+            Some(command) = self.commands.recv() => Some(Input::Command(command)),
+            () = tokio::time::sleep(wait) => Some(Input::Deadline),
+        }
+    }
+
+    /// What waits already.
+    fn waiting(&mut self) -> Option<Input> {
+        let event = self.transport.try_recv().map(Input::Transport);
+        event.or_else(|_| self.commands.try_recv().map(Input::Command)).ok()
+    }
+}
+
+#[derive(Default)]
+struct Tickets {
+    next: u64,
+    writes: BTreeMap<Ticket, oneshot::Sender<WriteOutcome>>,
+    rosters: BTreeMap<Ticket, oneshot::Sender<RosterOutcome>>,
+}
+
+impl Tickets {
+    fn draw(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+
+    /// Answers a client. One that has gone away misses the answer, not the write.
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        match answer {
+            Answer::Write(outcome) => {
+                self.writes.remove(&ticket).map(|reply| drop(reply.send(outcome)));
+            }
+            Answer::Roster(outcome) => {
+                self.rosters.remove(&ticket).map(|reply| drop(reply.send(outcome)));
+            }
+        }
+    }
+
+    /// Tells everybody who waits that nothing of theirs was written.
+    fn fail(&mut self, reason: &str) {
+        for reply in std::mem::take(&mut self.writes).into_values() {
+            drop(reply.send(Err(WriteRefusal::Store { reason: reason.to_owned() })));
+        }
+        for reply in std::mem::take(&mut self.rosters).into_values() {
+            drop(reply.send(Err(RosterError::Invalid(reason.to_owned()))));
+        }
+    }
+}
+
+struct Driver<S> {
+    recipe: Recipe,
+    replica: Replica,
+    store: Arc<S>,
+    watermark: Watermark,
+    clock: Clock,
+    transport: Transport,
+    members: watch::Sender<Members>,
+    status: watch::Sender<Arc<Status>>,
+    status_at_ms: u64,
+    tickets: Tickets,
+    /// The store cannot even be read any more.
+    broken: bool,
+}
+
+impl<S: Store> Driver<S> {
+    fn run(mut self, mut inbox: Inbox, runtime: &tokio::runtime::Runtime) {
+        loop {
+            let wait = self.replica.next_deadline().saturating_sub(self.clock.now_ms());
+            let wait = Duration::from_millis(wait);
+            let Some(first) = runtime.block_on(inbox.next(wait)) else { break };
+            let idle = self.turn(first, &mut inbox);
+            self.show_status(idle);
+            if self.broken {
+                break;
+            }
+        }
+        self.tickets.fail("the node is shutting down");
+        runtime.block_on(self.transport.shutdown());
+        self.mark(true);
+        if let Err(error) = self.store.sync() {
+            tracing::error!(%error, "the store could not be synced at the end");
+        }
+    }
+
+    /// Handles what waits as one batch. Gives whether nothing waits any more.
+    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> bool {
+        let store = Arc::clone(&self.store);
+        let mut overlay = Overlay::new(&*store);
+        let mut deferred = Vec::new();
+        let mut next = Some(first);
+        let mut taken = 0;
+        while let Some(input) = next {
+            taken += 1;
+            let full = taken >= BATCH_EVENTS || overlay.len() >= BATCH_OPS;
+            next = if full { None } else { inbox.waiting() };
+            // Under steady load the inbox is never empty; a deadline is met all the same.
+            let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();
+            for event in std::iter::once(self.event(input)).chain(due.then_some(Event::Tick)) {
+                for action in self.replica.handle(self.clock.now_ms(), event, &overlay) {
+                    match action {
+                        Action::Persist(ops) => overlay.apply(&ops),
+                        other => deferred.push(other),
+                    }
+                }
+            }
+        }
+        let ops = overlay.into_ops();
+        match self.persist(&ops) {
+            Ok(()) => deferred.into_iter().for_each(|action| self.perform(action)),
+            Err(error) => self.start_over(&error),
+        }
+        taken < BATCH_EVENTS
+    }
+
+    fn persist(&mut self, ops: &[Op]) -> Result<(), StoreError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        self.store.apply(ops, true)?;
+        self.mark(false);
+        Ok(())
+    }
+
+    fn mark(&mut self, at_close: bool) {
+        let now = if at_close { u64::MAX } else { self.clock.now_ms() };
+        if let Err(error) = self.watermark.record(self.replica.feed_position(), now) {
+            tracing::warn!(%error, "the watermark could not be written");
+        }
+    }
+
+    fn event(&mut self, input: Input) -> Event {
+        match input {
+            Input::Deadline => Event::Tick,
+            Input::Transport(event) => event.into(),
+            Input::Command(Command::Write(request, reply)) => {
+                let ticket = self.tickets.draw();
+                self.tickets.writes.insert(ticket, reply);
+                Event::Write { ticket, request }
+            }
+            Input::Command(Command::AdoptRoster(roster, reply)) => {
+                let ticket = self.tickets.draw();
+                self.tickets.rosters.insert(ticket, reply);
+                Event::AdoptRoster { ticket, roster }
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            // Merged into the batch of the turn.
+            Action::Persist(_) => {}
+            Action::Send { link, frame } => {
+                if self.transport.send(link, frame).is_err() {
+                    tracing::debug!(?link, "a frame was left: its link is gone");
+                }
+            }
+            Action::Dial { peer, addresses } => self.transport.dial(peer, addresses),
+            Action::Close { link, reason } => {
+                tracing::info!(?link, reason, "closing a link");
+                self.transport.close(link, &reason);
+            }
+            Action::Reply { ticket, answer } => self.tickets.answer(ticket, answer),
+            Action::Admit(members) => {
+                self.members.send_replace(Arc::new(members));
+            }
+            Action::Alarm(text) => tracing::error!(alarm = text, "an operator must look at this"),
+        }
+    }
+
+    /// The store refused a batch (the disk is full, for example): nothing of the turn happened. The
+    /// replica is loaded again from what is durable, as after a crash, and the links start anew.
+    fn start_over(&mut self, error: &StoreError) {
+        tracing::error!(%error, "the store refused a batch; starting over from what is durable");
+        self.tickets.fail(&error.to_string());
+        for link in self.transport.link_stats() {
+            self.transport.close(link.link, "this node's store refused a batch");
+        }
+        std::thread::sleep(START_OVER_PAUSE);
+        match self.recipe.replica(&*self.store) {
+            Ok(replica) => self.replica = replica,
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be read; the node stops");
+                self.broken = true;
+            }
+        }
+    }
+
+    fn show_status(&mut self, idle: bool) {
+        let now = self.clock.now_ms();
+        if idle || now >= self.status_at_ms + STATUS_MS {
+            self.status_at_ms = now;
+            self.status.send_replace(Arc::new(self.replica.status(now)));
+        }
+    }
+}
+
+/// A pause before the next attempt, so that a full disk does not spin.
+const START_OVER_PAUSE: Duration = Duration::from_millis(500);
+
+impl From<TransportEvent> for Event {
+    fn from(event: TransportEvent) -> Self {
+        match event {
+            TransportEvent::LinkSecured { .. } => Self::Tick,
+            TransportEvent::LinkUp { link, peer, dialed, .. } => Self::LinkUp { link, peer, dialed },
+            TransportEvent::LinkDown { link, reason, .. } => Self::LinkDown { link, reason },
+            TransportEvent::Frame { link, bytes, .. } => Self::Frame { link, bytes },
+            TransportEvent::Sent { link, bytes } => Self::Sent { link, bytes },
+            TransportEvent::DialFailed { peer, reason } => Self::DialFailed { peer, reason },
+            TransportEvent::Refused { remote, key, reason } => {
+                tracing::warn!(%remote, ?key, reason, "a connection was refused");
+                Self::Refused { key, reason: format!("{remote}: {reason}") }
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The audit of a store: every chain and signature, and every record built again from its commits.
+//!
+//! Nothing is changed. What is found is said in sentences for an operator; an empty list is a proof
+//! that the golden records shown are those that the signed history gives.
+
+use std::collections::BTreeSet;
+
+use crdt_model::golden_record::GoldenRecord;
+use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::survivorship::resolve;
+
+use super::commit::Hash;
+use super::history::{
+    History, Rebuilt, golden_element, has_conflict, quarantine_element,
+};
+use super::layout;
+use super::multiset::MultisetHash;
+use super::records::Records;
+use super::vector::LogState;
+use crate::kv::{ReadError, View};
+
+/// What an audit looked at and what it found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Findings {
+    /// Commits whose chain, signature and items were checked.
+    pub commits: u64,
+    /// Records built again and compared.
+    pub records: u64,
+    /// Items in quarantine, each found so again.
+    pub quarantined: u64,
+    /// What is wrong, a sentence each, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<String>,
+}
+
+/// Problems listed; a damaged store would give one for every record.
+pub const PROBLEMS_MAX: usize = 1_000;
+
+impl Findings {
+    fn problem(&mut self, text: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(text);
+        }
+    }
+}
+
+/// Audits everything. `progress` is told after each log and record how many were done.
+///
+/// # Errors
+/// [`ReadError`] when the store itself fails; a damaged value is a finding.
+pub fn verify(
+    history: &History,
+    view: &dyn View,
+    progress: &mut dyn FnMut(&Findings),
+) -> Result<Findings, ReadError> {
+    let mut audit = Audit {
+        history,
+        view,
+        findings: Findings::default(),
+        golden: MultisetHash::default(),
+        counts: Counts::default(),
+    };
+    for (log, held) in history.vector.logs() {
+        audit.log(log, held)?;
+        progress(&audit.findings);
+    }
+    audit.feed()?;
+    let mut from = vec![layout::HISTORY];
+    while let Some((key, _)) = view.scan(&[layout::HISTORY], &from, 1)?.pop() {
+        let Some(record) = layout::record_in(&key, 1) else { return Err(ReadError::damaged(&key)) };
+        audit.record(&record)?;
+        progress(&audit.findings);
+        // Positions are below 2^64 - 1, so this key is after every entry of the record.
+        from = layout::history_key(&record, u64::MAX);
+    }
+    audit.totals()?;
+    Ok(audit.findings)
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    records: u64,
+    conflicted: u64,
+    index: u64,
+}
+
+struct Audit<'a> {
+    history: &'a History,
+    view: &'a dyn View,
+    findings: Findings,
+    golden: MultisetHash,
+    counts: Counts,
+}
+
+impl Audit<'_> {
+    fn log(&mut self, log: &LogId, held: &LogState) -> Result<(), ReadError> {
+        let mut previous = [0; 32];
+        for seq in 1..=held.seq {
+            let at = CommitRef { log: *log, seq };
+            match self.commit(&at, held, &previous)? {
+                Ok(hash) => previous = hash,
+                Err(problem) => {
+                    self.findings.problem(format!("commit {at} {problem}"));
+                    return Ok(());
+                }
+            }
+            self.findings.commits += 1;
+        }
+        if previous != held.hash {
+            self.findings.problem(format!("log {log} does not end in the head of the vector"));
+        }
+        Ok(())
+    }
+
+    /// Checks one commit; gives its hash, or what is wrong.
+    fn commit(
+        &self,
+        at: &CommitRef,
+        held: &LogState,
+        previous: &Hash,
+    ) -> Result<Result<Hash, &'static str>, ReadError> {
+        let records = Records::new(self.view);
+        let (position, commit) = match (records.header_at(at), records.commit(at)) {
+            (Ok(Some((position, _))), Ok(Some(commit))) => (position, commit),
+            (Err(ReadError::Damaged { .. }), _) | (_, Err(ReadError::Damaged { .. })) => {
+                return Ok(Err("is damaged"));
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+            (Ok(None), _) | (_, Ok(None)) => return Ok(Err("is missing")),
+        };
+        let header = &commit.signed.header;
+        let roster = &self.history.roster;
+        let listed = records.feed(position.saturating_sub(1), 1)?;
+        let hashes = commit.items.iter().map(|item| *blake3::hash(item).as_bytes());
+        let problem = if header.commit() != *at || header.previous != *previous {
+            "does not follow the one before it"
+        } else if !hashes.eq(header.items.iter().copied()) {
+            "has items that its header does not name"
+        } else if roster.member_at(&held.node, header.epoch).is_none() {
+            "is by an author who was not a member"
+        } else if !commit.signed.is_signed_by(&held.node, &roster.network_id()) {
+            "is not signed by its author"
+        } else if !listed.iter().any(|(found, entry)| *found == position && entry.commit == *at) {
+            "is not at its place in the feed"
+        } else {
+            return Ok(Ok(commit.signed.hash()));
+        };
+        Ok(Err(problem))
+    }
+
+    fn feed(&mut self) -> Result<(), ReadError> {
+        let last = self.view.last(&[layout::FEED])?;
+        let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
+        let (feed, held) = (self.history.state.feed, self.history.vector.commits());
+        // Every commit was found at its place; as many places as commits leave no gap.
+        if last != feed || feed != held {
+            self.findings.problem(format!(
+                "the feed ends at {last}, the state says {feed}, and {held} commits are held"
+            ));
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: &RecordId) -> Result<(), ReadError> {
+        self.findings.records += 1;
+        let rebuilt = match self.history.rebuild(record, self.view) {
+            Ok(rebuilt) => rebuilt,
+            Err(ReadError::Damaged { .. }) => {
+                self.findings.problem(format!("customer {record} cannot be built: a commit is damaged"));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        self.findings.quarantined += rebuilt.quarantined.len() as u64;
+        for item in &rebuilt.quarantined {
+            self.golden.add(&quarantine_element(item));
+        }
+        if let Some(reason) = &rebuilt.held {
+            self.findings.problem(format!("customer {record} is held: {reason}"));
+        }
+        for problem in self.differences(record, &rebuilt)? {
+            self.findings.problem(format!("customer {record}: {problem}"));
+        }
+        Ok(())
+    }
+
+    fn differences(
+        &mut self,
+        record: &RecordId,
+        rebuilt: &Rebuilt,
+    ) -> Result<Vec<&'static str>, ReadError> {
+        let records = Records::new(self.view);
+        let mut problems = Vec::new();
+        let stored = unless_damaged(records.document(record))?.flatten();
+        let version = stored.map(|document| document.version());
+        let expected = (!rebuilt.document.is_empty()).then(|| rebuilt.document.version());
+        if version != expected {
+            problems.push("the stored document is not the one that the commits give");
+        }
+        if records.quarantined(Some(record), usize::MAX)? != sorted(rebuilt) {
+            problems.push("the quarantine is not the one that the commits give");
+        }
+        let golden = expected.map(|_| {
+            let claims = rebuilt.document.claims();
+            GoldenRecord::from_resolved(*record, &resolve(self.history.policy(), &claims))
+        });
+        let key = layout::record_key(layout::GOLDEN, record);
+        let bytes = golden.as_ref().map(GoldenRecord::to_bytes);
+        if unless_damaged(self.view.get(&key))? != Some(bytes.clone()) {
+            problems.push("the stored golden record is not the one that the commits give");
+        }
+        if let (Some(golden), Some(bytes)) = (golden, bytes) {
+            self.golden.add(&golden_element(record, &bytes));
+            self.counts.records += 1;
+            let marked = self.view.get(&layout::record_key(layout::CONFLICT, record))?.is_some();
+            if has_conflict(&golden) != marked {
+                problems.push("its conflict mark is wrong");
+            }
+            self.counts.conflicted += u64::from(has_conflict(&golden));
+            let keys: BTreeSet<Vec<u8>> = layout::index_keys(&golden);
+            self.counts.index += keys.len() as u64;
+            for key in keys {
+                if self.view.get(&key)?.is_none() {
+                    problems.push("it is missing in a lookup index");
+                }
+            }
+        }
+        Ok(problems)
+    }
+
+    fn totals(&mut self) -> Result<(), ReadError> {
+        let state = &self.history.state;
+        if self.golden != state.golden {
+            self.findings.problem("the golden digest is not that of the golden records".to_owned());
+        }
+        let counted = (self.counts.records, self.counts.conflicted, self.findings.quarantined);
+        if counted != (state.records, state.conflicted, state.quarantined) {
+            self.findings.problem(format!(
+                "records, conflicts and quarantined items are {counted:?}, the state says {:?}",
+                (state.records, state.conflicted, state.quarantined)
+            ));
+        }
+        let mut stored = 0;
+        let mut from = vec![layout::INDEX];
+        loop {
+            let page = self.view.scan(&[layout::INDEX], &from, INDEX_PAGE)?;
+            stored += page.len() as u64;
+            match page.last() {
+                Some((key, _)) => from = [key.as_slice(), &[0]].concat(),
+                None => break,
+            }
+        }
+        if stored != self.counts.index {
+            let expected = self.counts.index;
+            self.findings
+                .problem(format!("the lookup index has {stored} entries, it should have {expected}"));
+        }
+        Ok(())
+    }
+}
+
+/// Index entries read at a time.
+const INDEX_PAGE: usize = 1_000;
+
+fn sorted(rebuilt: &Rebuilt) -> Vec<super::records::QuarantinedItem> {
+    let mut items = rebuilt.quarantined.clone();
+    items.sort_by_key(|item| (item.commit, item.index));
+    items
+}
+
+/// None when the value is damaged, which is a finding and not a failure.
+fn unless_damaged<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

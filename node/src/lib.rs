@@ -1,4 +1,6 @@
 //! x
 
 pub mod identity;
+pub mod relay;
 pub mod replica;
+pub mod transport;

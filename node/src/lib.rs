@@ -1,1 +1,20 @@
-//! x
+//! A regional Concord node. The list of modules is the architecture:
+//!
+//! ```text
+//! main → cli → driver → replica → crdt-model → automerge      http → handle
+//!                │  ├─→ store      (sled)
+//!                │  └─→ transport  (quinn)
+//! ```
+//!
+//! [`replica`] is pure: it names no other module but [`kv`] and does no I/O. The driver is the only
+//! owner of a replica and a store. HTTP and the command line hold a [`handle::Handle`].
+
+pub mod clock;
+pub mod driver;
+pub mod handle;
+pub mod identity;
+pub mod kv;
+pub mod relay;
+pub mod replica;
+pub mod store;
+pub mod transport;

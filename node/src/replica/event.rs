@@ -1,6 +1,7 @@
 //! Everything that can happen to a replica, and the requests that clients make of it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crdt_model::document::Version;
 use crdt_model::golden_record::Resolution;
@@ -12,8 +13,14 @@ use serde::{Deserialize, Serialize};
 use super::node_id::NodeId;
 
 /// One live connection to a peer. Never reused within a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
+
+impl fmt::Display for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "link {}", self.0)
+    }
+}
 
 /// Which waiting client an answer is for. Chosen by the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

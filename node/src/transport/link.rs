@@ -345,6 +345,21 @@ pub(super) fn describe(error: &ConnectionError) -> String {
     }
 }
 
+/// Why somebody who called did not come as far as proving a key, for a person.
+pub(super) fn describe_caller(error: &ConnectionError) -> String {
+    let words = match error {
+        ConnectionError::ConnectionClosed(close) => &close.reason,
+        ConnectionError::ApplicationClosed(close) => &close.reason,
+        ConnectionError::TimedOut
+        | ConnectionError::Reset
+        | ConnectionError::LocallyClosed
+        | ConnectionError::VersionMismatch
+        | ConnectionError::TransportError(_)
+        | ConnectionError::CidsExhausted => return describe(error),
+    };
+    format!("the caller broke the handshake off: {}", peer_text(words))
+}
+
 /// A text of the peer, short and without control characters: it goes to logs and consoles.
 fn peer_text(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);

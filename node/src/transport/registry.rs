@@ -195,14 +195,14 @@ where
         self.handshakes.spawn(async move {
             let connecting = match incoming.accept_with(Arc::new(server)) {
                 Ok(connecting) => connecting,
-                Err(error) => return Handshake::unproved(remote, link::describe(&error)),
+                Err(error) => return Handshake::unproved(remote, link::describe_caller(&error)),
             };
             let outcome = match tokio::time::timeout(limit, connecting).await {
                 Err(_) => return Handshake::unproved(remote, "handshake timed out".to_owned()),
                 Ok(Ok(connection)) => Ok(connection),
                 Ok(Err(error)) => Err(match gate.turned_away() {
                     Some(away) => Refusal { key: Some(away.key), reason: away.reason.clone() },
-                    None => Refusal { key: None, reason: link::describe(&error) },
+                    None => Refusal { key: None, reason: link::describe_caller(&error) },
                 }),
             };
             Handshake::Accepted { remote, outcome }

@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod claim;
+pub mod document;
 pub mod golden_record;
 pub mod id;
 pub mod path;

@@ -1,0 +1,382 @@
+//! The customer document: the claims of one record as an Automerge document.
+//!
+//! The only module that names Automerge. One flat root map: a key is a [`ClaimKey`], a value is a
+//! [`Cell`]. A change carries who wrote it where a reader of the document alone can find it: the
+//! actor is the log, the time is the commit's clock, the message is the region and the number of the
+//! commit. Commits are the truth; a document is a cache that can be rebuilt from them.
+//!
+//! Every change, local or remote, comes in through [`CustomerDocument::admit`]. Which claim survives
+//! is not decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use automerge::{Automerge, ChangeHash};
+
+use self::change::{Content, Put};
+use self::history::History;
+use self::registers::{register, registers};
+use crate::claim::{Claim, ClaimSet, Origin};
+use crate::id::{CommitRef, Region};
+use crate::path::{CLAIM_KEY_MAX, ClaimKey};
+use crate::time::Hlc;
+use crate::value::{Assertion, Cell};
+
+mod admission;
+mod change;
+mod chunk;
+mod columns;
+mod history;
+#[cfg(any(test, feature = "hostile"))]
+#[doc(hidden)]
+pub mod hostile;
+mod refusal;
+mod registers;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub use self::refusal::{QuarantineCode, Refusal};
+pub use self::version::{Version, VersionError};
+
+// The limits belong to the commit format: another limit is another version of it.
+
+/// The most bytes that a change may have.
+pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
+/// The most values that one change may set.
+pub const OPERATIONS_MAX: usize = 1024;
+/// The most values that one change may replace.
+pub const PREDECESSORS_MAX: usize = 16 * OPERATIONS_MAX;
+/// The most bytes that a text value may have.
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The largest operation counter. Automerge stores 32 bits and panics beyond.
+pub const COUNTER_MAX: u64 = 1_000_000;
+
+/// Who writes: everything that a change carries besides its operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// The commit that carries the change.
+    pub commit: CommitRef,
+    /// When, by the writer's hybrid logical clock.
+    pub time: Hlc,
+    /// The region of the node that writes.
+    pub region: Region,
+}
+
+/// One claim to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimEdit {
+    /// The attribute and the source.
+    pub key: ClaimKey,
+    /// What the source says.
+    pub assertion: Assertion,
+}
+
+/// One change of a record, as its history shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeSummary {
+    /// The commit, the time and the region.
+    pub origin: Origin,
+    /// The version that the record has once this change and those before it in the list are applied.
+    pub version: Version,
+    /// What the change set.
+    pub cells: BTreeMap<ClaimKey, Cell>,
+}
+
+/// Why saved bytes are not a customer document. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Not one whole saved document.
+    #[error("the stored record is damaged ({0}); rebuild it from the commits")]
+    Damaged(String),
+    /// A document that another program wrote.
+    #[error("the stored document was not written by Concord: {0}")]
+    Foreign(&'static str),
+}
+
+/// A version was asked for that the document does not hold. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this node does not hold version {0} of the record; wait until it has arrived, or read the record again"
+)]
+pub struct UnknownVersion(pub Version);
+
+/// Why edits do not become a change. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProposeError {
+    /// The version that the writer saw is not here.
+    #[error(transparent)]
+    UnknownVersion(#[from] UnknownVersion),
+    /// One key twice.
+    #[error("{0} is set twice in one write; send it once")]
+    DuplicateKey(ClaimKey),
+    /// Over [`CLAIM_KEY_MAX`] bytes.
+    #[error("{0} is too long; a path and its source have at most {CLAIM_KEY_MAX} bytes")]
+    KeyTooLong(ClaimKey),
+    /// Over [`TEXT_BYTES_MAX`].
+    #[error("the value of {0} is too long; a value has at most {TEXT_BYTES_MAX} bytes")]
+    TextTooLong(ClaimKey),
+    /// Over [`OPERATIONS_MAX`], [`PREDECESSORS_MAX`] or [`CHANGE_BYTES_MAX`].
+    #[error("the write is too large; split it into several writes")]
+    TooLarge,
+    /// The record has no operation counters left.
+    #[error(
+        "the record has been written {COUNTER_MAX} times and takes no more; start a new record"
+    )]
+    RecordFull,
+    /// The log wrote on this record with this commit or a later one.
+    #[error("commit {0} does not follow the last commit of its log on this record")]
+    CommitOrder(CommitRef),
+    /// Automerge failed on a document that we admitted.
+    #[error("the record cannot be read ({0}); this is a defect of Concord, please report it")]
+    Defect(String),
+}
+
+/// The claims of one customer and their whole history.
+///
+/// A value: [`admit`](Self::admit) gives a new one and leaves the old as it was. Documents with equal
+/// versions hold the same, whatever the order in which the changes came.
+#[derive(Clone)]
+pub struct CustomerDocument {
+    inner: Automerge,
+    history: Arc<History>,
+}
+
+impl CustomerDocument {
+    /// The document of a record that nobody has written yet.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { inner: Automerge::new(), history: Arc::default() }
+    }
+
+    /// Loads what [`save`](Self::save) gave. For our own bytes: what a peer sends never comes here.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the bytes are damaged or not ours. Never panics.
+    pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
+        // Automerge takes no bytes at all for an empty document, and loads changes behind a document.
+        chunk::body(bytes, chunk::DOCUMENT)
+            .map_err(|code| LoadError::Damaged(code.text().to_owned()))?;
+        let loaded = catch_unwind(AssertUnwindSafe(|| {
+            let inner = Automerge::load(bytes).map_err(|e| LoadError::Damaged(e.to_string()))?;
+            let history = History::of(&inner).map_err(LoadError::Foreign)?;
+            Ok(Self { inner, history: Arc::new(history) })
+        }));
+        loaded.unwrap_or_else(|_| Err(LoadError::Damaged("automerge panicked".to_owned())))
+    }
+
+    /// The document as bytes for [`load`](Self::load), in Automerge's format.
+    ///
+    /// Not deflated: that takes seven times as long, and the store compresses records together, which
+    /// is smaller. Equal documents may save differently: compare versions, never bytes.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        self.inner.save_nocompress()
+    }
+
+    /// The version of the record.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::new(self.inner.get_heads().into_iter().map(|head| head.0).collect())
+    }
+
+    /// Whether nobody has written the record yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.history.nodes().is_empty()
+    }
+
+    /// Whether the document holds everything that `version` names.
+    #[must_use]
+    pub fn knows(&self, version: &Version) -> bool {
+        version.heads().iter().all(|head| self.history.find(head).is_some())
+    }
+
+    /// Every live claim: all values of every register, and who had seen whom.
+    #[must_use]
+    pub fn claims(&self) -> ClaimSet {
+        self.read_claims(None)
+    }
+
+    /// The claims that were live at an earlier version.
+    ///
+    /// # Errors
+    /// [`UnknownVersion`] when the document does not hold it.
+    pub fn claims_at(&self, version: &Version) -> Result<ClaimSet, UnknownVersion> {
+        Ok(self.read_claims(Some(&self.heads_at(version)?)))
+    }
+
+    /// Builds the change that makes `edits`, as they look to someone who saw `base` (none: the current
+    /// version). It depends on everything that the document holds, and replaces only what was visible
+    /// at `base`, so a value that the writer had not seen stays beside the new one.
+    ///
+    /// An edit that says what its key already says at `base` is left out; `None` when nothing is left.
+    /// The document is as it was: give the bytes to [`admit`](Self::admit).
+    ///
+    /// # Errors
+    /// [`ProposeError`] when a limit is passed, `base` is unknown, or the commit does not follow the
+    /// author's last one on this record.
+    pub fn propose(
+        &self,
+        author: &Author,
+        edits: &[ClaimEdit],
+        base: Option<&Version>,
+    ) -> Result<Option<Vec<u8>>, ProposeError> {
+        let own = self.history.of_log(&author.commit.log);
+        let previous = own.last().map(|index| self.history.node(*index).origin.commit.seq);
+        if previous.is_some_and(|seq| seq >= author.commit.seq) {
+            return Err(ProposeError::CommitOrder(author.commit));
+        }
+        let puts = self.puts(edits, base)?;
+        if puts.is_empty() {
+            return Ok(None);
+        }
+        let replaced: usize = puts.iter().map(|put| put.replaces.len()).sum();
+        if puts.len() > OPERATIONS_MAX || replaced > PREDECESSORS_MAX {
+            return Err(ProposeError::TooLarge);
+        }
+        let start = self.history.nodes().iter().map(|node| node.last).max().unwrap_or(0) + 1;
+        if start + puts.len() as u64 - 1 > COUNTER_MAX {
+            return Err(ProposeError::RecordFull);
+        }
+        let content = Content {
+            dependencies: self.version().heads().to_vec(),
+            log: author.commit.log,
+            sequence: own.len() as u64 + 1,
+            start,
+            time: i64::try_from(author.time.as_u64())
+                .map_err(|_| ProposeError::Defect("the clock is out of range".to_owned()))?,
+            message: history::message(&author.region, author.commit),
+            puts,
+        };
+        let change = content.encode().map_err(ProposeError::Defect)?;
+        if change.raw_bytes().len() > CHANGE_BYTES_MAX {
+            return Err(ProposeError::TooLarge);
+        }
+        Ok(Some(change.raw_bytes().to_vec()))
+    }
+
+    /// Judges a change as a stranger's and applies it to a copy. `Ok`: the document with the change;
+    /// the same document when it held the change already. `self` is as it was in every case.
+    ///
+    /// The changes that the author's commit follows must have been offered before. A document that
+    /// may hold more than those needs [`admit_seen`](Self::admit_seen).
+    ///
+    /// # Errors
+    /// [`Refusal`]: the rule that the change breaks, or a defect of ours.
+    pub fn admit(&self, author: &Author, change: &[u8]) -> Result<Self, Refusal> {
+        self.admit_seen(author, change, &|_| true)
+    }
+
+    /// [`admit`](Self::admit) for a document that may hold more than the author's commit follows:
+    /// `seen` says whether a commit is in the causal past of the author's commit. A dependency that is
+    /// here but not there is missing, as it is on a node that does not hold it.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the rule that the change breaks, or a defect of ours.
+    pub fn admit_seen(
+        &self,
+        author: &Author,
+        change: &[u8],
+        seen: &dyn Fn(&CommitRef) -> bool,
+    ) -> Result<Self, Refusal> {
+        admission::admit(self, author, change, seen)
+    }
+
+    /// Every change in a causal order that is the same on every node; among changes that were made
+    /// apart, the earlier first.
+    #[must_use]
+    pub fn history(&self) -> Vec<ChangeSummary> {
+        let changes = self.inner.get_changes(&[]);
+        let mut cells: BTreeMap<[u8; 32], BTreeMap<ClaimKey, Cell>> = changes
+            .iter()
+            .filter_map(|change| {
+                let content = Content::decode(change.raw_bytes()).ok()?;
+                let puts = content.puts.into_iter().map(|put| (put.key, put.cell));
+                Some((change.hash().0, puts.collect()))
+            })
+            .collect();
+        let mut heads = BTreeSet::new();
+        let order = self.history.causal_order().into_iter();
+        order
+            .map(|index| {
+                let node = self.history.node(index);
+                for parent in &node.parents {
+                    heads.remove(&self.history.node(*parent).hash);
+                }
+                heads.insert(node.hash);
+                ChangeSummary {
+                    origin: node.origin.clone(),
+                    version: Version::new(heads.iter().copied().collect()),
+                    cells: cells.remove(&node.hash).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+
+    fn heads_at(&self, version: &Version) -> Result<Vec<ChangeHash>, UnknownVersion> {
+        if !self.knows(version) {
+            return Err(UnknownVersion(version.clone()));
+        }
+        Ok(version.heads().iter().copied().map(ChangeHash).collect())
+    }
+
+    /// The operations of a write: what differs from the values at `base`, in the order of the keys.
+    fn puts(&self, edits: &[ClaimEdit], base: Option<&Version>) -> Result<Vec<Put>, ProposeError> {
+        let heads = base.map(|version| self.heads_at(version)).transpose()?;
+        let mut puts = BTreeMap::new();
+        for edit in edits {
+            let key = edit.key.to_string();
+            if key.len() > CLAIM_KEY_MAX {
+                return Err(ProposeError::KeyTooLong(edit.key.clone()));
+            }
+            let cell = edit.assertion.to_cell();
+            if matches!(&cell, Cell::Str(text) if text.len() > TEXT_BYTES_MAX) {
+                return Err(ProposeError::TextTooLong(edit.key.clone()));
+            }
+            let visible = register(&self.inner, &key, heads.as_deref())
+                .map_err(|error| ProposeError::Defect(error.to_string()))?;
+            let unchanged = matches!(visible.as_slice(), [(_, current)] if *current == cell);
+            let replaces = visible.into_iter().map(|(id, _)| id).collect();
+            let put = Put { key: edit.key.clone(), cell, replaces };
+            if puts.insert(key, (!unchanged).then_some(put)).is_some() {
+                return Err(ProposeError::DuplicateKey(edit.key.clone()));
+            }
+        }
+        Ok(puts.into_values().flatten().collect())
+    }
+
+    fn read_claims(&self, heads: Option<&[ChangeHash]>) -> ClaimSet {
+        let mut claims = Vec::new();
+        let mut writers = BTreeSet::new();
+        // The root map is always readable and holds nothing but claims: nothing is passed over here.
+        for (key, visible) in registers(&self.inner, heads).unwrap_or_default() {
+            let Ok(ClaimKey { path, source }) = key.parse() else { continue };
+            for (id, cell) in visible {
+                let Some(writer) = self.history.find_operation(id) else { continue };
+                writers.insert(writer);
+                claims.push(Claim {
+                    path: path.clone(),
+                    source: source.clone(),
+                    assertion: Assertion::from_cell(&cell),
+                    origin: self.history.node(writer).origin.clone(),
+                });
+            }
+        }
+        let clocks = self.history.clocks(&writers).into_iter();
+        let by_commit =
+            clocks.map(|(index, clock)| (self.history.node(index).origin.commit, clock));
+        ClaimSet::new(claims, by_commit.collect())
+    }
+}
+
+impl fmt::Debug for CustomerDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomerDocument")
+            .field("version", &self.version())
+            .field("changes", &self.history.nodes().len())
+            .finish()
+    }
+}

@@ -1,0 +1,169 @@
+//! The door: judges a change as a stranger's and tries it on a copy.
+//!
+//! A verdict is a pure function of the change, its author and its causal past. It never depends on
+//! what else the document holds, so a value that is absent and a value that the author cannot have
+//! seen get the same answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::{Automerge, Change, ChangeHash, ReadDoc};
+
+use super::change::{Content, OpId, Put};
+use super::history::{self, History};
+use super::refusal::{QuarantineCode, Refusal};
+use super::registers::{register, registers};
+use super::{Author, CustomerDocument};
+use crate::id::CommitRef;
+
+/// Whether the author of a change can have seen a commit.
+pub(super) type Seen<'a> = &'a dyn Fn(&CommitRef) -> bool;
+
+/// Judges the bytes and applies them to a copy.
+pub(super) fn admit(
+    document: &CustomerDocument,
+    author: &Author,
+    bytes: &[u8],
+    seen: Seen<'_>,
+) -> Result<CustomerDocument, Refusal> {
+    let content = Content::decode(bytes)?;
+    check_author(&content, author)?;
+    let change = content.encode().map_err(Refusal::Defect)?;
+    if change.raw_bytes() != bytes {
+        return Err(QuarantineCode::NotCanonical.into());
+    }
+    let heads = find_dependencies(&content, &document.history, seen)?;
+    if document.history.find(&change.hash().0).is_some() {
+        return Ok(document.clone());
+    }
+    check_sequence(&content, author, &document.history, &heads)?;
+    check_replaced(&content, document, &heads)?;
+    try_on_copy(&document.inner, change, &content).map_err(Refusal::Defect)
+}
+
+fn check_author(content: &Content, author: &Author) -> Result<(), QuarantineCode> {
+    if content.log != author.commit.log {
+        return Err(QuarantineCode::WrongLog);
+    }
+    if u64::try_from(content.time) != Ok(author.time.as_u64()) {
+        return Err(QuarantineCode::WrongTime);
+    }
+    if content.message != history::message(&author.region, author.commit) {
+        return Err(QuarantineCode::WrongMessage);
+    }
+    Ok(())
+}
+
+/// The changes that the content depends on.
+fn find_dependencies(
+    content: &Content,
+    history: &History,
+    seen: Seen<'_>,
+) -> Result<Vec<usize>, QuarantineCode> {
+    let find = |hash| {
+        history
+            .find(hash)
+            .filter(|index| seen(&history.node(*index).origin.commit))
+            .ok_or(QuarantineCode::MissingDependency)
+    };
+    content.dependencies.iter().map(find).collect()
+}
+
+/// The place of the change in its author's log and in the order of counters.
+fn check_sequence(
+    content: &Content,
+    author: &Author,
+    history: &History,
+    heads: &[usize],
+) -> Result<(), QuarantineCode> {
+    let own = history.of_log(&content.log);
+    if content.sequence != own.len() as u64 + 1 {
+        return Err(QuarantineCode::WrongSequence);
+    }
+    if let Some(previous) = own.last() {
+        if !history.past(heads)[*previous] {
+            return Err(QuarantineCode::OwnPastMissing);
+        }
+        if author.commit.seq <= history.node(*previous).origin.commit.seq {
+            return Err(QuarantineCode::CommitOrder);
+        }
+    }
+    // The author's previous change is in the past of the heads, so it cannot have a larger counter.
+    let largest = heads.iter().map(|head| history.node(*head).last).max().unwrap_or(0);
+    if content.start != largest + 1 {
+        return Err(QuarantineCode::WrongStartOperation);
+    }
+    Ok(())
+}
+
+/// Every replaced value is in the causal past and stands under the same key.
+fn check_replaced(
+    content: &Content,
+    document: &CustomerDocument,
+    heads: &[usize],
+) -> Result<(), Refusal> {
+    let past = document.history.past(heads);
+    for put in &content.puts {
+        let visible = if put.replaces.is_empty() {
+            Vec::new()
+        } else {
+            register(&document.inner, &put.key.to_string(), None)
+                .map_err(|error| Refusal::Defect(error.to_string()))?
+        };
+        for id in &put.replaces {
+            let holder = document.history.find_operation(*id).filter(|holder| past[*holder]);
+            let holder = holder.ok_or(QuarantineCode::UnknownPredecessor)?;
+            let is_visible = visible.iter().any(|(operation, _)| operation == id);
+            if !is_visible && !sets_key(document, holder, *id, put)? {
+                return Err(QuarantineCode::PredecessorOfAnotherKey.into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an operation that is not visible any more set the same key. Reads the change that holds it.
+fn sets_key(
+    document: &CustomerDocument,
+    holder: usize,
+    id: OpId,
+    put: &Put,
+) -> Result<bool, Refusal> {
+    let node = document.history.node(holder);
+    let change = document.inner.get_change_by_hash(&ChangeHash(node.hash));
+    let content = change.map(|change| Content::decode(change.raw_bytes()));
+    let Some(Ok(content)) = content else {
+        return Err(Refusal::Defect("a stored change is not readable".to_owned()));
+    };
+    let index = usize::try_from(id.counter - node.start).unwrap_or(usize::MAX);
+    Ok(content.puts.get(index).is_some_and(|replaced| replaced.key == put.key))
+}
+
+/// Applies the change to a copy, saves it, loads what was saved and compares. What comes back is what
+/// was read, so what is kept is what a restart will find.
+fn try_on_copy(
+    document: &Automerge,
+    change: Change,
+    content: &Content,
+) -> Result<CustomerDocument, String> {
+    let mut heads: Vec<[u8; 32]> = document.get_heads().iter().map(|head| head.0).collect();
+    heads.retain(|head| !content.dependencies.contains(head));
+    heads.push(change.hash().0);
+    heads.sort_unstable();
+    // The copies are thrown away after a panic, so nothing half-done survives it.
+    let trial = catch_unwind(AssertUnwindSafe(|| {
+        let mut copy = document.clone();
+        copy.apply_changes([change]).map_err(|error| error.to_string())?;
+        let loaded =
+            CustomerDocument::load(&copy.save_nocompress()).map_err(|error| error.to_string())?;
+        if loaded.version().heads() != heads {
+            return Err("it does not read back at the version that it was given".to_owned());
+        }
+        let [before, after] = [&copy, &loaded.inner]
+            .map(|copy| registers(copy, None).map_err(|error| error.to_string()));
+        if before? != after? {
+            return Err("it does not read back with the same values".to_owned());
+        }
+        Ok(loaded)
+    }));
+    trial.unwrap_or_else(|_| Err("automerge panicked while it applied the change".to_owned()))
+}

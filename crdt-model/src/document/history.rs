@@ -1,0 +1,179 @@
+//! The graph of a document's changes: who wrote what after having seen what.
+//!
+//! Derived from the document at load; it decides nothing itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::{Automerge, ChangeMetadata};
+
+use super::change::OpId;
+use crate::claim::{Clock, Origin};
+use crate::id::{CommitRef, LogId, Region};
+use crate::time::Hlc;
+
+/// One change of the graph. Its index is its identity inside one [`History`].
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) hash: [u8; 32],
+    pub(super) parents: Vec<usize>,
+    pub(super) start: u64,
+    pub(super) last: u64,
+    pub(super) origin: Origin,
+}
+
+/// Every change of a document, each after its parents.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    nodes: Vec<Node>,
+    by_hash: BTreeMap<[u8; 32], usize>,
+    by_log: BTreeMap<LogId, Vec<usize>>,
+}
+
+impl History {
+    /// Reads the graph; the reason when a change is not one of Concord's.
+    pub(super) fn of(document: &Automerge) -> Result<Self, &'static str> {
+        let mut history = Self::default();
+        for meta in document.get_changes_meta(&[]) {
+            let index = history.nodes.len();
+            let log = LogId::from_bytes(
+                meta.actor.to_bytes().try_into().map_err(|_| "an actor is not a log")?,
+            );
+            let parents = meta.deps.iter().map(|hash| history.by_hash.get(&hash.0).copied());
+            let parents =
+                parents.collect::<Option<_>>().ok_or("a change stands before its cause")?;
+            let origin = read_origin(log, &meta).ok_or("a change does not name its commit")?;
+            history.by_hash.insert(meta.hash.0, index);
+            history.by_log.entry(log).or_default().push(index);
+            history.nodes.push(Node {
+                hash: meta.hash.0,
+                parents,
+                start: meta.start_op,
+                last: meta.max_op,
+                origin,
+            });
+        }
+        Ok(history)
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(super) fn node(&self, index: usize) -> &Node {
+        &self.nodes[index]
+    }
+
+    pub(super) fn find(&self, hash: &[u8; 32]) -> Option<usize> {
+        self.by_hash.get(hash).copied()
+    }
+
+    /// The changes of one log, in its order.
+    pub(super) fn of_log(&self, log: &LogId) -> &[usize] {
+        self.by_log.get(log).map_or(&[], Vec::as_slice)
+    }
+
+    /// The change that holds an operation.
+    pub(super) fn find_operation(&self, id: OpId) -> Option<usize> {
+        let changes = self.of_log(&id.log);
+        let after = changes.partition_point(|index| self.nodes[*index].start <= id.counter);
+        let index = *changes.get(after.checked_sub(1)?)?;
+        (id.counter <= self.nodes[index].last).then_some(index)
+    }
+
+    /// For every change, whether it is one of `heads` or in the causal past of one.
+    pub(super) fn past(&self, heads: &[usize]) -> Vec<bool> {
+        let mut past = vec![false; self.nodes.len()];
+        for head in heads {
+            past[*head] = true;
+        }
+        // Parents stand before their children, so one pass from the back reaches everything.
+        for index in (0..self.nodes.len()).rev() {
+            if past[index] {
+                for parent in &self.nodes[index].parents {
+                    past[*parent] = true;
+                }
+            }
+        }
+        past
+    }
+
+    /// The clocks of the `wanted` changes.
+    ///
+    /// One pass over the graph. A clock that nothing needs any more moves to the child instead of
+    /// being copied, so a history without branches costs one step for each change.
+    pub(super) fn clocks(&self, wanted: &BTreeSet<usize>) -> BTreeMap<usize, Clock> {
+        let mut open = vec![0_usize; self.nodes.len()];
+        for parent in self.nodes.iter().flat_map(|node| &node.parents) {
+            open[*parent] += 1;
+        }
+        let mut clocks: Vec<Clock> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let mut clock = Clock::new();
+            for parent in &node.parents {
+                open[*parent] -= 1;
+                let seen = if open[*parent] == 0 && !wanted.contains(parent) {
+                    std::mem::take(&mut clocks[*parent])
+                } else {
+                    clocks[*parent].clone()
+                };
+                merge(&mut clock, seen);
+            }
+            let commit = node.origin.commit;
+            let own = clock.entry(commit.log).or_default();
+            *own = commit.seq.max(*own);
+            clocks.push(clock);
+        }
+        wanted.iter().map(|index| (*index, std::mem::take(&mut clocks[*index]))).collect()
+    }
+
+    /// The changes in a causal order that is the same on every node, however they arrived: among
+    /// those whose causes are done, the earliest first.
+    pub(super) fn causal_order(&self) -> Vec<usize> {
+        let mut waiting: Vec<usize> = self.nodes.iter().map(|node| node.parents.len()).collect();
+        let mut children = vec![Vec::new(); self.nodes.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            node.parents.iter().for_each(|parent| children[*parent].push(index));
+        }
+        let rank = |index: usize| {
+            let origin = &self.nodes[index].origin;
+            (origin.time, origin.commit, index)
+        };
+        let mut ready: BTreeSet<_> =
+            (0..self.nodes.len()).filter(|index| waiting[*index] == 0).map(rank).collect();
+        let mut order = Vec::with_capacity(self.nodes.len());
+        while let Some((_, _, index)) = ready.pop_first() {
+            order.push(index);
+            for child in &children[index] {
+                waiting[*child] -= 1;
+                if waiting[*child] == 0 {
+                    ready.insert(rank(*child));
+                }
+            }
+        }
+        order
+    }
+}
+
+fn merge(into: &mut Clock, mut from: Clock) {
+    if into.len() < from.len() {
+        std::mem::swap(into, &mut from);
+    }
+    for (log, seq) in from {
+        let known = into.entry(log).or_default();
+        *known = seq.max(*known);
+    }
+}
+
+/// The message of a change: its region and the number of its commit, and nothing else.
+pub(super) fn message(region: &Region, commit: CommitRef) -> String {
+    format!("{region} {}", commit.seq)
+}
+
+fn read_origin(log: LogId, meta: &ChangeMetadata<'_>) -> Option<Origin> {
+    let (region, seq) = meta.message.as_deref()?.split_once(' ')?;
+    Some(Origin {
+        commit: CommitRef { log, seq: seq.parse().ok()? },
+        time: Hlc::from_u64(u64::try_from(meta.timestamp).ok()?)?,
+        region: region.parse().ok()?,
+    })
+}

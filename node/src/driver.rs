@@ -401,7 +401,8 @@ const START_OVER_PAUSE: Duration = Duration::from_millis(500);
 impl From<TransportEvent> for Event {
     fn from(event: TransportEvent) -> Self {
         match event {
-            TransportEvent::LinkSecured { .. } => Self::Tick,
+            // The hello may leave before the peer has accepted us: half a round trip earlier.
+            TransportEvent::LinkSecured { link, peer } => Self::LinkUp { link, peer, dialed: true },
             TransportEvent::LinkUp { link, peer, dialed, .. } => Self::LinkUp { link, peer, dialed },
             TransportEvent::LinkDown { link, reason, .. } => Self::LinkDown { link, reason },
             TransportEvent::Frame { link, bytes, .. } => Self::Frame { link, bytes },

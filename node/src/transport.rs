@@ -28,7 +28,6 @@ mod tls;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

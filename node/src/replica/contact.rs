@@ -60,6 +60,9 @@ impl Replica {
     }
 
     pub(super) fn link_up(&mut self, turn: &mut Turn<'_>, id: LinkId, peer: NodeId, dialed: bool) {
+        if self.links.contains_key(&id) {
+            return;
+        }
         let Some(known) = self.peers.get_mut(&peer) else {
             let reason = "no link is wanted with this node (see `connect` in its configuration)";
             turn.actions.push(Action::Close { link: id, reason: reason.to_owned() });

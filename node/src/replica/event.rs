@@ -261,7 +261,7 @@ pub enum WriteRefusal {
 pub type RosterOutcome = Result<u64, super::roster::RosterError>;
 
 /// The answer to a ticket.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// To [`Event::Write`].
     Write(WriteOutcome),

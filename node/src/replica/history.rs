@@ -368,7 +368,11 @@ impl History {
     /// [`ReadError`] when the store fails or a value is damaged.
     pub fn rebuild(&self, record: &RecordId, view: &dyn View) -> Result<Rebuilt, ReadError> {
         let records = Records::new(view);
-        let mut rebuilt = Rebuilt::default();
+        let mut rebuilt = Rebuilt {
+            document: CustomerDocument::empty(),
+            quarantined: Vec::new(),
+            held: None,
+        };
         let mut after = 0;
         loop {
             let page = records.history(record, after, LOAD_PAGE)?;
@@ -415,7 +419,7 @@ impl History {
 }
 
 /// A record built again from its commits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rebuilt {
     /// Its document.
     pub document: CustomerDocument,
@@ -459,7 +463,7 @@ struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    const fn new(state: State, policy: &'a Policy, view: &'a dyn View) -> Self {
+    fn new(state: State, policy: &'a Policy, view: &'a dyn View) -> Self {
         let (ops, alarms) = (Vec::new(), Vec::new());
         Self { state, ops, records: BTreeMap::new(), alarms, policy, view }
     }

@@ -40,7 +40,6 @@ pub(crate) struct Drafted {
 }
 
 /// Everything that the author of a commit brings besides the request.
-#[derive(Debug)]
 pub(crate) struct Writer<'a> {
     pub(crate) log: OwnLog,
     pub(crate) region: Region,

@@ -69,3 +69,6 @@ impl fmt::Debug for Hlc {
         write!(f, "Hlc({self}+{})", self.0 & 0xffff)
     }
 }
+
+#[cfg(test)]
+mod tests;

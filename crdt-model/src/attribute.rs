@@ -1,21 +1,64 @@
-//! The attribute table of the canonical customer record.
+//! The attributes of the canonical customer record: what there is, what each takes, and whether a
+//! claim keeps to it.
+//!
+//! [`Attribute::check`] judges stored claims, so it uses arithmetic and shapes alone and never a
+//! registry that changes: the same claim gets the same verdict on every node and in every release.
+//! What a registry knows (which countries, currencies and telephone numbers exist) is asked once, at
+//! the door, in [`crate::normalize`]. Which value survives is no matter of this module.
+
+mod check;
+mod checksum;
+mod fault;
+mod index;
+mod key;
+mod table;
+
+use std::cmp::Ordering;
+
+use rust_decimal::Decimal;
+
+pub use self::fault::{CODES, Fault};
+pub use self::key::KeyType;
+pub use self::table::table;
+use crate::path::AttributePath;
+use crate::value::{Assertion, Scalar, Value};
+
+pub(crate) use self::check::{check_scalar, date as parse_date, is_forbidden, is_iban};
+pub(crate) use self::checksum::{digits, is_luhn, is_mod_11_10, luhn_sum, mod_97, weighted};
+pub(crate) use self::fault::{Flaw, quote};
+pub(crate) use self::index::{Node, root};
+pub(crate) use self::key::NAME_DIGEST;
+use self::table::BLOCK;
 
 /// What kind of value an attribute takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     /// Text of up to so many characters after NFC normalisation and trimming.
     Text(usize),
+    /// Text of up to so many characters that keeps its line breaks.
+    Prose(usize),
     /// A code of up to so many characters: letters, digits, `_`, `-`, `.`; which codes exist is
     /// governed by code lists.
     Code(usize),
     /// One of these words, from the least to the most conservative.
     Ranked(&'static [&'static str]),
+    /// One of these words, in no order.
+    Word(&'static [&'static str]),
     /// True or false.
     Bool,
+    /// Always true: that the item is there is all there is to say. `null` removes it.
+    Present,
     /// A whole number in this range.
     Int(i64, i64),
+    /// An amount of at least so much in minor units of the currency that the member `currency` of
+    /// the same group names.
+    Money(i64),
+    /// A decimal number in this range, as text without superfluous zeros.
+    Decimal(i64, i64),
     /// A day, ISO 8601 `YYYY-MM-DD`.
     Date,
+    /// A day, month or year, ISO 8601: `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
+    PartialDate,
     /// A country, ISO 3166-1 alpha-2.
     Country,
     /// A currency, ISO 4217.
@@ -40,7 +83,8 @@ pub enum ValueType {
     Gln,
     /// A reference to another customer record.
     Record,
-    /// Members that survive together.
+    /// Members that survive together. Where the first is the only one required, it may be stated
+    /// alone: `"fraud"` for a block.
     Group(&'static [Member]),
 }
 
@@ -79,4 +123,110 @@ pub struct Attribute {
     pub class: Class,
     /// The standard or register that defines it; empty when it is plain business data.
     pub standard: &'static str,
+    /// What each placeholder of the pattern stands for, in order.
+    pub keys: &'static [KeyType],
 }
+
+/// The attribute that a path names; `None` when the table has none, for example because a newer
+/// release added it.
+///
+/// A literal segment of a pattern wins over a placeholder.
+#[must_use]
+pub fn lookup(path: &AttributePath) -> Option<&'static Attribute> {
+    let segments: Vec<&str> = path.as_str().split('/').collect();
+    root().find(&segments)
+}
+
+impl Attribute {
+    /// What the placeholders of the pattern stand for in a path, for example
+    /// `[("company_code", "1000")]`.
+    #[must_use]
+    pub fn placeholders(&self, path: &AttributePath) -> Vec<(&'static str, String)> {
+        let named = |(pattern, segment): (&'static str, String)| {
+            let name = pattern.strip_prefix('{')?.strip_suffix('}')?;
+            Some((name, segment))
+        };
+        self.pattern.split('/').zip(path.segments()).filter_map(named).collect()
+    }
+
+    /// Whether a path names one item of a set or collection, such as one bank account: the last
+    /// segment of the pattern is a placeholder. Attributes that customers define are not items.
+    #[must_use]
+    pub fn is_item(&self) -> bool {
+        self.pattern.ends_with('}') && self.keys.last() != Some(&KeyType::Defined)
+    }
+
+    /// Whether it is a block or hold: a reason, and perhaps a day until which it stands.
+    #[must_use]
+    pub fn is_block(&self) -> bool {
+        self.value == ValueType::Group(BLOCK)
+    }
+
+    /// Whether a claim on it may be a release: for blocks and for items of a set.
+    #[must_use]
+    pub fn is_releasable(&self) -> bool {
+        self.is_block() || self.is_item()
+    }
+
+    /// Judges a claim. The verdict depends on nothing but the arguments.
+    ///
+    /// # Errors
+    /// The first [`Fault`]: the path is not canonical, the value is of the wrong type or shape, over
+    /// a limit, or disagrees with the item that the path names.
+    pub fn check(&self, path: &AttributePath, assertion: &Assertion) -> Result<(), Fault> {
+        check::check(self, path, assertion)
+    }
+
+    /// The conservative order of two values: the greater one is the more conservative word of a
+    /// ranked list, the later day, the larger number or amount, and `true`.
+    ///
+    /// `None` when the values cannot be compared: amounts in two currencies, free texts that differ,
+    /// or a value that is not of the attribute's type.
+    #[must_use]
+    pub fn compare(&self, a: &Value, b: &Value) -> Option<Ordering> {
+        if a == b {
+            return Some(Ordering::Equal);
+        }
+        match (a, b) {
+            (Value::One(a), Value::One(b)) => compare_scalars(&self.value, a, b),
+            (Value::Group(_), Value::Group(_)) => self.compare_groups(a, b),
+            (Value::One(_), Value::Group(_)) | (Value::Group(_), Value::One(_)) => None,
+        }
+    }
+
+    /// Groups compare by their amount, when in one currency, or else by their ranked member.
+    fn compare_groups(&self, a: &Value, b: &Value) -> Option<Ordering> {
+        let ValueType::Group(members) = self.value else { return None };
+        let deciding = members
+            .iter()
+            .find(|member| matches!(member.value, ValueType::Money(_) | ValueType::Ranked(_)))?;
+        let is_money = matches!(deciding.value, ValueType::Money(_));
+        if is_money && a.member("currency") != b.member("currency") {
+            return None;
+        }
+        compare_scalars(&deciding.value, a.member(deciding.name)?, b.member(deciding.name)?)
+    }
+}
+
+fn compare_scalars(value: &ValueType, a: &Scalar, b: &Scalar) -> Option<Ordering> {
+    match (value, a, b) {
+        (ValueType::Bool | ValueType::Present, Scalar::Bool(a), Scalar::Bool(b)) => Some(a.cmp(b)),
+        (ValueType::Int(..) | ValueType::Money(_), Scalar::Int(a), Scalar::Int(b)) => {
+            Some(a.cmp(b))
+        }
+        (ValueType::Ranked(words), Scalar::Text(a), Scalar::Text(b)) => {
+            let rank = |text: &String| words.iter().position(|word| word == text);
+            Some(rank(a)?.cmp(&rank(b)?))
+        }
+        (ValueType::Date, Scalar::Text(a), Scalar::Text(b)) => {
+            Some(check::date(a)?.cmp(&check::date(b)?))
+        }
+        (ValueType::Decimal(..), Scalar::Text(a), Scalar::Text(b)) => {
+            Some(a.parse::<Decimal>().ok()?.cmp(&b.parse::<Decimal>().ok()?))
+        }
+        (_, a, b) => (a == b).then_some(Ordering::Equal),
+    }
+}
+
+#[cfg(test)]
+mod tests;

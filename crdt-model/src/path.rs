@@ -172,3 +172,6 @@ fn unescape(segment: &str) -> String {
     }
     String::from_utf8_lossy(&plain).into_owned()
 }
+
+#[cfg(test)]
+mod tests;

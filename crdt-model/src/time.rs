@@ -77,3 +77,6 @@ impl fmt::Debug for Hlc {
         write!(f, "Hlc({self}+{})", self.0 & 0xffff)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,7 @@ impl Assertion {
         match self {
             Self::Tombstone => Cell::Null,
             Self::Release { reason } => {
-                object(BTreeMap::from([(RELEASE.to_owned(), Scalar::Text(reason.clone()))]))
+                object(&BTreeMap::from([(RELEASE.to_owned(), Scalar::Text(reason.clone()))]))
             }
             Self::Stated(statement) => statement.to_cell(),
         }
@@ -204,12 +204,12 @@ impl Statement {
         extra(RAW, self.raw.clone());
         extra(VALID_FROM, self.valid_from.map(|date| date.to_string()));
         extra(VALID_TO, self.valid_to.map(|date| date.to_string()));
-        object(members)
+        object(&members)
     }
 }
 
-fn object(members: BTreeMap<String, Scalar>) -> Cell {
-    Cell::Str(canonical_json(&members))
+fn object(members: &BTreeMap<String, Scalar>) -> Cell {
+    Cell::Str(canonical_json(members))
 }
 
 /// The canonical JSON text (RFC 8785) of a value made of objects, arrays, texts, booleans and whole
@@ -221,3 +221,6 @@ pub fn canonical_json<T: Serialize>(value: &T) -> String {
 fn parse_date(text: Option<String>) -> Result<Option<Date>, CellError> {
     text.map(|text| text.parse().map_err(|_| CellError::Validity)).transpose()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! The attribute table: one row for everything that the canonical customer record can carry. What
+//! each row does when claims differ is the policy's matter.
+
+mod credit;
+mod org;
+mod party;
+mod place;
+mod relation;
+
+use std::sync::LazyLock;
+
+use super::{Attribute, Class, KeyType, Member, ValueType};
+
+/// Every attribute, section by section.
+#[must_use]
+pub fn table() -> &'static [Attribute] {
+    static TABLE: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
+        [
+            party::ATTRIBUTES,
+            place::ATTRIBUTES,
+            org::COMPANY,
+            org::SALES,
+            credit::ATTRIBUTES,
+            relation::ATTRIBUTES,
+        ]
+        .concat()
+    });
+    &TABLE
+}
+
+/// What a block or hold says.
+pub(crate) const BLOCK: &[Member] =
+    &[required("reason", ValueType::Text(120)), member("until", ValueType::Date)];
+
+const CODE: ValueType = ValueType::Code(32);
+
+const fn member(name: &'static str, value: ValueType) -> Member {
+    Member { name, value, required: false }
+}
+
+const fn required(name: &'static str, value: ValueType) -> Member {
+    Member { name, value, required: true }
+}
+
+const fn plain(pattern: &'static str, title: &'static str, value: ValueType) -> Attribute {
+    Attribute { pattern, title, value, class: Class::Ordinary, standard: "", keys: &[] }
+}
+
+impl Attribute {
+    const fn keyed(self, keys: &'static [KeyType]) -> Self {
+        Self { keys, ..self }
+    }
+
+    const fn money(self) -> Self {
+        Self { class: Class::Money, ..self }
+    }
+
+    const fn compliance(self) -> Self {
+        Self { class: Class::Compliance, ..self }
+    }
+
+    const fn per(self, standard: &'static str) -> Self {
+        Self { standard, ..self }
+    }
+}

@@ -1,0 +1,32 @@
+//! The clock never goes back and never overflows.
+
+use proptest::prelude::*;
+
+use super::*;
+
+proptest! {
+    #[test]
+    fn ticks_go_forward(value in any::<u64>(), wall in any::<u64>()) {
+        let Some(now) = Hlc::from_u64(value) else { return Ok(()) };
+        let next = now.tick(wall);
+        prop_assert!(next > now || now.as_u64() == u64::MAX);
+        prop_assert!(next.ms() >= wall.min(Hlc::MS_MAX));
+        prop_assert_eq!(Hlc::from_u64(now.as_u64()), Some(now));
+    }
+
+    #[test]
+    fn every_reading_has_a_text(wall in any::<u64>()) {
+        prop_assert!(!Hlc::from_ms(wall).to_rfc3339().is_empty());
+    }
+}
+
+#[test]
+fn readings_are_what_people_expect() {
+    assert_eq!(Hlc::from_ms(0).to_rfc3339(), "1970-01-01T00:00:00.000Z");
+    assert_eq!(Hlc::from_ms(1_700_000_000_123).to_rfc3339(), "2023-11-14T22:13:20.123Z");
+    assert_eq!(Hlc::from_u64(u64::MAX), None);
+    assert_eq!(Hlc::from_ms(u64::MAX).ms(), Hlc::MS_MAX);
+    assert!(Hlc::from_ms(5).tick(3) > Hlc::from_ms(5));
+    // The largest reading that commits carry stays within what they carry.
+    assert_eq!(Hlc::from_ms(7).tick(7).ms(), 7);
+}

@@ -1,0 +1,98 @@
+//! What is asserted reads back from the cell, and no cell makes the reader panic.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a group or a framed value can carry exactly: JSON numbers beyond 2^53 lose digits.
+fn scalar() -> impl Strategy<Value = Scalar> {
+    prop_oneof![
+        any::<bool>().prop_map(Scalar::Bool),
+        (-crate::limits::INT_MAX..=crate::limits::INT_MAX).prop_map(Scalar::Int),
+        any::<String>().prop_map(Scalar::Text),
+        "\\{.{0,8}".prop_map(Scalar::Text),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let name = ".{0,6}".prop_filter("reserved", |name| !RESERVED_MEMBERS.contains(&name.as_str()));
+    prop_oneof![
+        scalar().prop_map(Value::One),
+        proptest::collection::btree_map(name, scalar(), 0..5).prop_map(Value::Group),
+    ]
+}
+
+fn date() -> impl Strategy<Value = Option<Date>> {
+    proptest::option::of(
+        (1_i16..=9999, 1_i8..=12, 1_i8..=28).prop_map(|(y, m, d)| Date::constant(y, m, d)),
+    )
+}
+
+fn assertion() -> impl Strategy<Value = Assertion> {
+    let stated = (value(), proptest::option::of(any::<String>()), date(), date()).prop_map(
+        |(value, raw, a, b)| {
+            let (valid_from, valid_to) =
+                if a.zip(b).is_some_and(|(a, b)| a > b) { (b, a) } else { (a, b) };
+            Assertion::Stated(Statement { value, raw, valid_from, valid_to })
+        },
+    );
+    prop_oneof![
+        8 => stated,
+        1 => Just(Assertion::Tombstone),
+        1 => any::<String>().prop_map(|reason| Assertion::Release { reason }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn assertions_read_back(assertion in assertion()) {
+        let cell = assertion.to_cell();
+        prop_assert_eq!(Assertion::from_cell(&cell), Ok(assertion));
+    }
+
+    #[test]
+    fn plain_whole_numbers_read_back(number in any::<i64>()) {
+        let assertion = Assertion::Stated(Statement::plain(Value::One(Scalar::Int(number))));
+        prop_assert_eq!(assertion.to_cell(), Cell::Int(number));
+        prop_assert_eq!(Assertion::from_cell(&Cell::Int(number)), Ok(assertion));
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in prop_oneof![".{0,60}", "\\{[\"a-z:,0-9{}\\[\\]]{0,40}"]) {
+        // What was read is written in canonical form and reads back the same.
+        if let Ok(read) = Assertion::from_cell(&Cell::Str(text)) {
+            prop_assert_eq!(Assertion::from_cell(&read.to_cell()), Ok(read));
+        }
+    }
+}
+
+#[test]
+fn cells_are_what_any_tool_can_read() {
+    let cell = |value: Value| Assertion::Stated(Statement::plain(value)).to_cell();
+    assert_eq!(cell(Value::text("Acme")), Cell::Str("Acme".to_owned()));
+    assert_eq!(cell(Value::One(Scalar::Bool(true))), Cell::Bool(true));
+    assert_eq!(cell(Value::text("{")), Cell::Str("{\"value\":\"{\"}".to_owned()));
+    let limit = Value::Group(BTreeMap::from([
+        ("currency".to_owned(), Scalar::Text("EUR".to_owned())),
+        ("amount".to_owned(), Scalar::Int(1250)),
+    ]));
+    assert_eq!(cell(limit), Cell::Str("{\"amount\":1250,\"currency\":\"EUR\"}".to_owned()));
+    assert_eq!(Assertion::Tombstone.to_cell(), Cell::Null);
+}
+
+#[test]
+fn foreign_cells_are_told_apart() {
+    let read = |text: &str| Assertion::from_cell(&Cell::Str(text.to_owned()));
+    for broken in
+        ["{", "{\"a\":[1]}", "{\"a\":null}", "{\"a\":1.5}", "{\"value\":1,\"a\":2}", "{\"raw\":1}"]
+    {
+        assert_eq!(read(broken), Err(CellError::NotAnObject), "{broken}");
+    }
+    for broken in
+        ["{\"valid_from\":\"soon\"}", "{\"valid_from\":\"2026-02-01\",\"valid_to\":\"2026-01-01\"}"]
+    {
+        assert_eq!(read(broken), Err(CellError::Validity), "{broken}");
+    }
+    let deep = format!("{}1{}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
+    assert_eq!(read(&deep), Err(CellError::NotAnObject));
+}

@@ -1,5 +1,10 @@
 //! The attribute table of the canonical customer record.
 
+use std::cmp::Ordering;
+
+use crate::path::AttributePath;
+use crate::value::{Assertion, Scalar, Value};
+
 /// What kind of value an attribute takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
@@ -79,4 +84,145 @@ pub struct Attribute {
     pub class: Class,
     /// The standard or register that defines it; empty when it is plain business data.
     pub standard: &'static str,
+}
+
+const fn row(
+    pattern: &'static str,
+    title: &'static str,
+    value: ValueType,
+    class: Class,
+) -> Attribute {
+    Attribute { pattern, title, value, class, standard: "" }
+}
+
+const fn member(name: &'static str, value: ValueType, required: bool) -> Member {
+    Member { name, value, required }
+}
+
+const BLOCK: ValueType = ValueType::Group(&[
+    member("reason", ValueType::Text(120), true),
+    member("until", ValueType::Date, false),
+]);
+const MONEY: ValueType = ValueType::Group(&[
+    member("amount", ValueType::Int(0, 1 << 52), true),
+    member("currency", ValueType::Currency, true),
+]);
+
+static TABLE: &[Attribute] = &[
+    row("identity/home_region", "Home region", ValueType::Code(16), Class::Compliance),
+    row("identity/account_group", "Account group", ValueType::Code(32), Class::Money),
+    row("name/legal", "Legal name", ValueType::Text(240), Class::Ordinary),
+    row("general/language", "Language of correspondence", ValueType::Language, Class::Ordinary),
+    row(
+        "email/{address}",
+        "E-mail address",
+        ValueType::Group(&[
+            member("address", ValueType::Email, true),
+            member("label", ValueType::Text(60), false),
+        ]),
+        Class::Ordinary,
+    ),
+    row("company/{company_code}/payment_terms", "Payment terms", ValueType::Code(32), Class::Money),
+    row("company/{company_code}/payment_block", "Payment block", BLOCK, Class::Money),
+    row(
+        "company/{company_code}/legal_dunning_since",
+        "Legal dunning since",
+        ValueType::Date,
+        Class::Money,
+    ),
+    row(
+        "company/{company_code}/clearing_with_vendor",
+        "Clearing with vendor",
+        ValueType::Bool,
+        Class::Money,
+    ),
+    row("credit/{segment}/limit", "Credit limit", MONEY, Class::Money),
+    row(
+        "credit/{segment}/risk_class",
+        "Risk class",
+        ValueType::Ranked(&["very-low", "low", "medium", "high", "very-high"]),
+        Class::Money,
+    ),
+];
+
+/// Every attribute.
+#[must_use]
+pub fn table() -> &'static [Attribute] {
+    TABLE
+}
+
+/// The attribute that a path names.
+#[must_use]
+pub fn lookup(path: &AttributePath) -> Option<&'static Attribute> {
+    let is_match = |pattern: &str| {
+        let (pattern, path) = (pattern.split('/'), path.as_str().split('/'));
+        pattern.clone().count() == path.clone().count()
+            && pattern.zip(path).all(|(a, b)| a.starts_with('{') || a == b)
+    };
+    TABLE.iter().find(|row| is_match(row.pattern))
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// For programs.
+    pub code: &'static str,
+    /// Where.
+    pub pointer: String,
+    /// For people.
+    pub text: String,
+}
+
+impl Attribute {
+    /// Judges a claim.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn check(&self, path: &AttributePath, assertion: &Assertion) -> Result<(), Fault> {
+        let holds = match assertion {
+            Assertion::Tombstone => true,
+            Assertion::Release { .. } => self.value == BLOCK || self.pattern.ends_with('}'),
+            Assertion::Stated(statement) => match (&statement.value, self.value) {
+                (Value::Group(members), ValueType::Group(known)) => {
+                    known.iter().all(|member| !member.required || members.contains_key(member.name))
+                }
+                (Value::One(Scalar::Text(text)), ValueType::Ranked(words)) => {
+                    words.contains(&text.as_str())
+                }
+                (Value::One(Scalar::Text(text)), ValueType::Date) => text.len() == 10,
+                (Value::One(Scalar::Text(text)), ValueType::Code(_)) => {
+                    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+                }
+                (Value::One(Scalar::Text(_)), ValueType::Text(_) | ValueType::Language) => true,
+                (Value::One(Scalar::Bool(_)), ValueType::Bool) => true,
+                _ => false,
+            },
+        };
+        let fault = Fault { code: "wrong-type", pointer: path.to_string(), text: "Wrong.".into() };
+        if holds { Ok(()) } else { Err(fault) }
+    }
+
+    /// The conservative order.
+    #[must_use]
+    pub fn compare(&self, a: &Value, b: &Value) -> Option<Ordering> {
+        match (a, b, self.value) {
+            (Value::Group(_), Value::Group(_), _) => {
+                let (Scalar::Int(x), Scalar::Int(y)) = (a.member("amount")?, b.member("amount")?)
+                else {
+                    return None;
+                };
+                (a.member("currency") == b.member("currency")).then(|| x.cmp(y))
+            }
+            (Value::One(a), Value::One(b), ValueType::Bool | ValueType::Date) => Some(a.cmp(b)),
+            (
+                Value::One(Scalar::Text(a)),
+                Value::One(Scalar::Text(b)),
+                ValueType::Ranked(words),
+            ) => {
+                let rank = |text: &String| words.iter().position(|word| word == text);
+                Some(rank(a)?.cmp(&rank(b)?))
+            }
+            _ => (a == b).then_some(Ordering::Equal),
+        }
+    }
 }

@@ -6,5 +6,6 @@ pub mod golden_record;
 pub mod id;
 pub mod path;
 pub mod policy;
+pub mod survivorship;
 pub mod time;
 pub mod value;

@@ -1,18 +1,28 @@
 //! Claims: what one source of one region says about one attribute, and who had seen whom.
+//!
+//! A set of claims is a value: however it was gathered, equal claims give an equal set. Which claim
+//! survives is decided in [`crate::survivorship`].
 
+mod hlc_text;
+
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+
+use jiff::civil::Date;
 
 use crate::id::{CommitRef, LogId, Region, SourceName};
 use crate::path::AttributePath;
 use crate::time::Hlc;
-use crate::value::{Assertion, CellError};
+use crate::value::{Assertion, CellError, Statement, Value};
 
 /// Where a claim comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct Origin {
     /// The commit that made it; principal and reason are found there.
     pub commit: CommitRef,
-    /// When, by the writer's hybrid logical clock.
+    /// When, by the writer's hybrid logical clock. In JSON a time of RFC 3339 with eight decimals:
+    /// three of milliseconds, five of the clock's counter.
+    #[serde(with = "hlc_text")]
     pub time: Hlc,
     /// The region of the node that wrote it, as the roster says.
     pub region: Region,
@@ -34,24 +44,57 @@ pub struct Claim {
 /// What a change had seen: for every log, the last commit of it on this record, itself included.
 pub type Clock = BTreeMap<LogId, u64>;
 
-/// All claims of one record, in the order of (path, source, origin), and who had seen whom.
-#[derive(Debug, Clone, Default)]
+/// The part of a record that one region owns as a whole: `company/1000`, `sales/…` or `credit/…`;
+/// `None` for the sections that belong to the customer itself.
+#[must_use]
+pub fn scope(path: &AttributePath) -> Option<&str> {
+    let text = path.as_str();
+    let (section, rest) = text.split_once('/')?;
+    let (scope, _) = rest.split_once('/')?;
+    let is_scoped = matches!(section, "company" | "sales" | "credit");
+    is_scoped.then(|| &text[..section.len() + 1 + scope.len()])
+}
+
+/// All claims of one record, in one order, and who had seen whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimSet {
     claims: Vec<Claim>,
     clocks: BTreeMap<CommitRef, Clock>,
+    founders: BTreeMap<Option<String>, Origin>,
 }
 
 impl ClaimSet {
-    /// Puts claims in order beside the clocks of the commits that made them.
+    /// Puts claims in order beside the clocks of the commits that made them. A claim given twice
+    /// counts once.
     #[must_use]
     pub fn new(mut claims: Vec<Claim>, clocks: BTreeMap<CommitRef, Clock>) -> Self {
-        claims.sort_by(|a, b| {
-            (&a.path, &a.source, &a.origin.commit).cmp(&(&b.path, &b.source, &b.origin.commit))
-        });
-        Self { claims, clocks }
+        claims.sort_by(compare_claims);
+        claims.dedup();
+        let mut set = Self { claims, clocks, founders: BTreeMap::new() };
+        let mut founders = BTreeMap::new();
+        for claim in set.claims.iter().filter(|claim| claim.assertion.is_ok()) {
+            found(&mut founders, None, &claim.origin);
+            if let Some(scope) = scope(&claim.path) {
+                found(&mut founders, Some(scope), &claim.origin);
+            }
+        }
+        set.founders = founders;
+        set
     }
 
-    /// Every claim, by path, then source, then commit.
+    /// Adds the first claims ever made, by [`scope`], as the history knows them.
+    ///
+    /// The live claims alone forget who was first as soon as the first claim is replaced; with the
+    /// history's word, ownership stays where it began.
+    #[must_use]
+    pub fn with_founders(mut self, founders: BTreeMap<Option<String>, Origin>) -> Self {
+        for (scope, origin) in founders {
+            found(&mut self.founders, scope.as_deref(), &origin);
+        }
+        self
+    }
+
+    /// Every claim, by path, then source, then origin.
     #[must_use]
     pub fn claims(&self) -> &[Claim] {
         &self.claims
@@ -62,13 +105,18 @@ impl ClaimSet {
         self.claims.chunk_by(|a, b| a.path == b.path)
     }
 
+    /// The earliest claim on a [`scope`], or on the record as a whole, by time and then commit.
+    #[must_use]
+    pub fn founder(&self, scope: Option<&str>) -> Option<&Origin> {
+        self.founders.get(&scope.map(str::to_owned))
+    }
+
     /// Whether `later` was written by someone who had seen `earlier`. A commit has seen itself.
     #[must_use]
     pub fn has_seen(&self, later: &CommitRef, earlier: &CommitRef) -> bool {
-        self.clocks
-            .get(later)
-            .and_then(|clock| clock.get(&earlier.log))
-            .is_some_and(|seen| *seen >= earlier.seq)
+        let clock = self.clocks.get(later);
+        let seen = clock.and_then(|clock| clock.get(&earlier.log));
+        later == earlier || seen.is_some_and(|seen| *seen >= earlier.seq)
     }
 
     /// Whether two commits were written apart: neither had seen the other.
@@ -77,3 +125,34 @@ impl ClaimSet {
         !self.has_seen(a, b) && !self.has_seen(b, a)
     }
 }
+
+fn found(founders: &mut BTreeMap<Option<String>, Origin>, scope: Option<&str>, origin: &Origin) {
+    let key = |origin: &Origin| (origin.time, origin.commit, origin.region.clone());
+    let scope = scope.map(str::to_owned);
+    let first = founders.entry(scope).or_insert_with(|| origin.clone());
+    if key(origin) < key(first) {
+        *first = origin.clone();
+    }
+}
+
+/// A total order, so that the order of arrival never shows.
+fn compare_claims(a: &Claim, b: &Claim) -> Ordering {
+    (&a.path, &a.source, &a.origin, content(a)).cmp(&(&b.path, &b.source, &b.origin, content(b)))
+}
+
+/// What a claim says, as a sort key. Only a hostile writer makes two claims on one register in one
+/// commit, so it decides nothing among honest claims.
+fn content(claim: &Claim) -> (u8, Option<&Value>, Option<&str>, Option<Date>, Option<Date>) {
+    match &claim.assertion {
+        Ok(Assertion::Tombstone) => (0, None, None, None, None),
+        Ok(Assertion::Release { reason }) => (1, None, Some(reason), None, None),
+        Ok(Assertion::Stated(Statement { value, raw, valid_from, valid_to })) => {
+            (2, Some(value), raw.as_deref(), *valid_from, *valid_to)
+        }
+        Err(CellError::NotAnObject) => (3, None, None, None, None),
+        Err(CellError::Validity) => (4, None, None, None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;

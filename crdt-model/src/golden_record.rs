@@ -1,15 +1,23 @@
 //! The golden record: what people read. Derived from the claims by the policy, never written back.
+//!
+//! [`Resolved`] is the full answer of [`crate::survivorship`], with every explanation; it is computed
+//! when asked for. [`GoldenRecord`] is what nodes store, compare and digest: the surviving values, and
+//! the live claims where they differ. Equal claims under an equal policy give equal bytes.
+
+mod difference;
+mod sentence;
 
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+pub use self::difference::Difference;
 use crate::claim::Origin;
-use crate::id::{RecordId, SourceName};
+use crate::id::{RecordId, Region, SourceName};
 use crate::path::AttributePath;
 use crate::policy::Rule;
-use crate::value::Value;
+use crate::value::{Value, canonical_json};
 
 /// A claim as an explanation shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,15 +52,37 @@ pub enum LossReason {
     LessConservative,
     /// The values cannot be compared (two currencies); the value that stood first stays.
     NotComparable,
+    /// It blocks as well; the block that is shown was set first.
+    AlsoBlocks,
     /// A release or removal had seen it.
     Released,
     /// It does not hold on the day asked for.
     NotValid,
+    /// Its region has more claims on the attribute than take part, and made the others later.
+    Surplus,
     /// It breaks a rule of the attribute.
     Invalid {
         /// Which one.
         text: String,
     },
+}
+
+impl LossReason {
+    /// Whether the claim took part and lost, rather than not taking part at all.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        match self {
+            Self::Agrees
+            | Self::Superseded
+            | Self::Older
+            | Self::LowerPriority
+            | Self::NotOwner
+            | Self::LessConservative
+            | Self::NotComparable
+            | Self::AlsoBlocks => true,
+            Self::Released | Self::NotValid | Self::Surplus | Self::Invalid { .. } => false,
+        }
+    }
 }
 
 /// A claim that did not survive, and why.
@@ -70,9 +100,12 @@ pub struct Loser {
 pub struct Resolution {
     /// The rule of the policy that decided.
     pub rule: Rule,
-    /// The surviving claim; none when no claim is live.
+    /// Whose word the rule asks for, where it asks for an owner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Region>,
+    /// The surviving claim; none when no claim is live, or none is the owner's.
     pub winner: Option<Candidate>,
-    /// Every other claim.
+    /// Every other claim, by source, then origin.
     pub losers: Vec<Loser>,
     /// Live claims differ.
     pub disagreement: bool,
@@ -97,8 +130,17 @@ pub struct Resolved {
     pub attributes: BTreeMap<AttributePath, Vec<Segment>>,
 }
 
-/// What is stored and digested of a value: the survivor, and the whole resolution where live claims
-/// differ.
+impl Resolved {
+    /// The resolution of an attribute on a day; `None` when nothing is claimed on it.
+    #[must_use]
+    pub fn at(&self, path: &AttributePath, day: Date) -> Option<&Resolution> {
+        let segments = self.attributes.get(path)?;
+        let begun = segments.partition_point(|segment| segment.from <= Some(day));
+        segments.get(begun.checked_sub(1)?).map(|segment| &segment.resolution)
+    }
+}
+
+/// What is stored and digested of a value: the survivor, and the contest where live claims differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoldenValue {
     /// The first day on which it holds; none: since ever.
@@ -107,9 +149,25 @@ pub struct GoldenValue {
     /// The surviving value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    /// Present when live claims differ.
+    /// Present when live claims differ: the resolution, with the losers that took part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contest: Option<Resolution>,
+}
+
+impl GoldenValue {
+    fn from_segment(segment: &Segment) -> Self {
+        let Segment { from, resolution } = segment;
+        let contest = resolution.disagreement.then(|| {
+            let losers = resolution.losers.iter().filter(|loser| loser.reason.is_live());
+            Resolution { losers: losers.cloned().collect(), ..resolution.clone() }
+        });
+        let value = resolution.winner.as_ref().and_then(|winner| winner.value.clone());
+        Self { from: *from, value, contest }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.value.is_none() && self.contest.is_none()
+    }
 }
 
 /// The golden record of one customer over all time; cut at a day when read.
@@ -117,6 +175,70 @@ pub struct GoldenValue {
 pub struct GoldenRecord {
     /// The customer.
     pub record: RecordId,
-    /// By attribute, the values in the order of their days. An attribute without a live claim is absent.
+    /// By attribute, the values in the order of their days; the first one holds something. An
+    /// attribute without a survivor and without a contest on any day is absent.
     pub attributes: BTreeMap<AttributePath, Vec<GoldenValue>>,
 }
+
+/// Why bytes are not a golden record. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored golden record is damaged; it is a cache, rebuild it from the record's claims")]
+pub struct GoldenRecordError(#[from] serde_json::Error);
+
+impl GoldenRecord {
+    /// What is stored of a resolution.
+    #[must_use]
+    pub fn from_resolved(record: RecordId, resolved: &Resolved) -> Self {
+        let attributes = resolved.attributes.iter().filter_map(|(path, segments)| {
+            let values = segments.iter().map(GoldenValue::from_segment);
+            let mut values: Vec<GoldenValue> = values.skip_while(GoldenValue::is_empty).collect();
+            // Segments that differ only in claims that do not take part are one.
+            values.dedup_by(|next, value| {
+                (&next.value, &next.contest) == (&value.value, &value.contest)
+            });
+            (!values.is_empty()).then(|| (path.clone(), values))
+        });
+        Self { record, attributes: attributes.collect() }
+    }
+
+    /// The canonical JSON (RFC 8785): equal records have equal bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        canonical_json(self).into_bytes()
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`GoldenRecordError`] when the bytes are anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GoldenRecordError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// What the record adds to the digest of all golden records.
+    #[must_use]
+    pub fn digest_element(&self) -> [u8; 32] {
+        blake3::derive_key("concord 2026 golden record", &self.to_bytes())
+    }
+
+    /// The record on a day: every attribute that has a survivor or is contested then.
+    #[must_use]
+    pub fn at(&self, day: Date) -> BTreeMap<&AttributePath, &GoldenValue> {
+        let on_day = self.attributes.iter().filter_map(|(path, values)| {
+            let begun = values.partition_point(|value| value.from <= Some(day));
+            let value = values.get(begun.checked_sub(1)?)?;
+            (!value.is_empty()).then_some((path, value))
+        });
+        on_day.collect()
+    }
+
+    /// The attributes on which live claims differ on a day.
+    #[must_use]
+    pub fn contested(&self, day: Date) -> BTreeMap<&AttributePath, &Resolution> {
+        let on_day = self.at(day).into_iter();
+        on_day.filter_map(|(path, value)| Some((path, value.contest.as_ref()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod normalize;
 pub mod path;
 pub mod policy;
+pub mod survivorship;
 pub mod time;
 pub mod tree;
 pub mod value;

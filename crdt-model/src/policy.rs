@@ -1,6 +1,21 @@
 //! The policy: which rule decides which attribute. Data, never code that reads the world.
+//!
+//! The rules themselves are carried out in [`crate::survivorship`].
+
+mod rules;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::attribute::{self, Attribute, Class};
+use crate::id::{Region, SourceName};
+use crate::path::AttributePath;
+use crate::value::canonical_json;
+
+/// The version of the code that carries the rules out. It goes up when the same policy and the same
+/// claims would give another golden record, so that nodes compare digests only when they must agree.
+pub const RESOLVER: u32 = 1;
 
 /// A survivorship rule: how the surviving value of an attribute is chosen among the live claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -12,7 +27,8 @@ pub enum Rule {
     SourcePriority,
     /// Only claims of the owner region take part; among them, the last writer.
     Owner,
-    /// The item belongs to the set while any source claims it.
+    /// The item belongs to the set while any source claims it; its details are those of the source
+    /// that ranks highest.
     AddWins,
     /// The least value: dates as days, money as an amount, `false` before `true`.
     Least,
@@ -23,3 +39,153 @@ pub enum Rule {
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
 }
+
+impl Rule {
+    /// What a clerk calls the rule.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::LastWriter => "Last writer",
+            Self::SourcePriority => "Best source",
+            Self::Owner => "Owner region decides",
+            Self::AddWins => "In the set while any source claims it",
+            Self::Least => "Least value",
+            Self::Greatest => "Most conservative value",
+            Self::OwnerElseLeast => "Owner region decides, else the least value",
+            Self::AnyBlock => "Blocked while any block stands",
+        }
+    }
+
+    /// Whether the rule may decide an attribute of money or compliance: chance, haste and a wrong
+    /// clock must not. A set may grow by anyone's claim, so it passes for items of a set alone.
+    #[must_use]
+    pub const fn is_conservative(self, is_item: bool) -> bool {
+        match self {
+            Self::Owner | Self::Least | Self::Greatest | Self::OwnerElseLeast | Self::AnyBlock => {
+                true
+            }
+            Self::AddWins => is_item,
+            Self::LastWriter | Self::SourcePriority => false,
+        }
+    }
+}
+
+/// Why a policy must not be put in force. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A rule that is not conservative decides about money or compliance.
+    #[error(
+        "the rule {rule:?} cannot decide {pattern:?}, which is a matter of money or compliance: \
+         choose owner, least, greatest, owner-else-least or any-block (add-wins for items of a set)"
+    )]
+    NotConservative {
+        /// The attribute.
+        pattern: String,
+        /// The rule.
+        rule: Rule,
+    },
+    /// A rank that can never count, because the kind stands higher up already.
+    #[error("the source kind {0:?} is ranked twice: keep its best place and remove the other")]
+    RankedTwice(String),
+}
+
+/// Which rule decides which attribute, who owns what, and which sources rank before others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Goes up by one with every change of the policy.
+    pub version: u32,
+    /// Kinds of sources, the best first. Kinds that are not named rank last, all alike.
+    pub source_kinds: Vec<String>,
+    /// The rule of each attribute, by its pattern, for example
+    /// `company/{company_code}/payment_terms`. A path without placeholders, for example
+    /// `company/1000/payment_terms`, counts before the pattern.
+    pub rules: BTreeMap<String, Rule>,
+    /// The owner region of a part of the record, by the first segments of its paths, for example
+    /// `company/1000`. The longest counts.
+    pub owners: BTreeMap<String, Region>,
+}
+
+impl Policy {
+    /// The policy that a network starts with: a rule for every attribute of the table, no fixed owner.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let listed = rules::LISTED.iter().map(|(pattern, rule)| ((*pattern).to_owned(), *rule));
+        let mut rules: BTreeMap<String, Rule> = listed.collect();
+        for attribute in attribute::table() {
+            rules.entry(attribute.pattern.to_owned()).or_insert_with(|| rules::fallback(attribute));
+        }
+        let source_kinds = rules::SOURCE_KINDS.map(str::to_owned).to_vec();
+        Self { version: 1, source_kinds, rules, owners: BTreeMap::new() }
+    }
+
+    /// The rule that decides a path. An attribute that this release does not know is decided by its
+    /// last writer, until a release that knows it replaces this one.
+    #[must_use]
+    pub fn rule_for(&self, attribute: Option<&Attribute>, path: &AttributePath) -> Rule {
+        let Some(attribute) = attribute else { return Rule::LastWriter };
+        let exact = self.rules.get(path.as_str());
+        exact.copied().unwrap_or_else(|| self.rule_of(attribute))
+    }
+
+    /// The rule of an attribute, whatever the path.
+    #[must_use]
+    pub fn rule_of(&self, attribute: &Attribute) -> Rule {
+        let named = self.rules.get(attribute.pattern);
+        named.copied().unwrap_or_else(|| rules::fallback(attribute))
+    }
+
+    /// The region that the policy makes the owner of a path: that of the longest matching entry.
+    #[must_use]
+    pub fn owner_of(&self, path: &AttributePath) -> Option<&Region> {
+        let mut part = path.as_str();
+        loop {
+            if let Some(owner) = self.owners.get(part) {
+                return Some(owner);
+            }
+            (part, _) = part.rsplit_once('/')?;
+        }
+    }
+
+    /// The place of a source in the ranking; the smaller, the better.
+    #[must_use]
+    pub fn rank(&self, source: &SourceName) -> usize {
+        let place = self.source_kinds.iter().position(|kind| kind == source.kind());
+        place.unwrap_or(self.source_kinds.len())
+    }
+
+    /// Refuses a policy under which chance could decide about money or compliance.
+    ///
+    /// # Errors
+    /// The first [`PolicyError`], in the order of the patterns.
+    pub fn lint(&self) -> Result<(), PolicyError> {
+        let named = self.rules.iter().filter_map(|(key, rule)| {
+            let path = key.parse().ok();
+            let by_path = || path.as_ref().and_then(attribute::lookup);
+            let by_pattern = attribute::table().iter().find(|row| row.pattern == key);
+            Some((key.as_str(), by_pattern.or_else(by_path)?, *rule))
+        });
+        let table = attribute::table().iter().map(|row| (row.pattern, row, self.rule_of(row)));
+        for (pattern, attribute, rule) in named.chain(table) {
+            let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
+            if is_at_stake && !rule.is_conservative(rules::is_item(attribute)) {
+                return Err(PolicyError::NotConservative { pattern: pattern.to_owned(), rule });
+            }
+        }
+        for (place, kind) in self.source_kinds.iter().enumerate() {
+            if self.source_kinds[..place].contains(kind) {
+                return Err(PolicyError::RankedTwice(kind.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What names the policy among peers: BLAKE3 of its canonical JSON.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        *blake3::hash(canonical_json(self).as_bytes()).as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

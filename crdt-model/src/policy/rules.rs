@@ -1,0 +1,134 @@
+//! The rules that a network starts with, and the rule of an attribute that no policy names.
+
+use super::Rule::{
+    AddWins, AnyBlock, Greatest, LastWriter, Least, Owner, OwnerElseLeast, SourcePriority,
+};
+use super::{Attribute, Class, Rule};
+use crate::attribute::{Member, ValueType};
+
+/// A business register knows best, then a clerk who looked, then the books, then sales.
+pub(super) const SOURCE_KINDS: [&str; 4] = ["register", "manual", "erp", "crm"];
+
+/// The rule of each attribute, section by section.
+pub(super) const LISTED: &[(&str, Rule)] = &[
+    ("identity/customer_number/{number}", AddWins),
+    ("identity/home_region", Owner),
+    ("identity/party_kind", SourcePriority),
+    ("identity/account_group", Owner),
+    // A status only goes forward.
+    ("identity/status", Greatest),
+    ("name/legal", SourcePriority),
+    ("name/local", SourcePriority),
+    ("name/trading/{name}", AddWins),
+    ("name/person", SourcePriority),
+    ("general/legal_form", SourcePriority),
+    ("general/language", LastWriter),
+    ("general/industry/{scheme}", SourcePriority),
+    ("general/website", LastWriter),
+    ("general/established_on", SourcePriority),
+    ("general/size", SourcePriority),
+    ("general/note/{id}", LastWriter),
+    ("general/preferred_channel", LastWriter),
+    ("tax_id/{id}", AddWins),
+    ("tax_id/{id}/verification", LastWriter),
+    ("identifier/lei", SourcePriority),
+    ("identifier/duns", SourcePriority),
+    ("identifier/gln", SourcePriority),
+    ("identifier/register/{id}", AddWins),
+    ("identifier/endpoint/{scheme}", SourcePriority),
+    ("xref/{id}", AddWins),
+    ("address/{id}", SourcePriority),
+    ("address/{id}/usage/{usage}", AddWins),
+    ("address/{id}/validation", LastWriter),
+    ("address_for/{usage}", LastWriter),
+    ("phone/{number}", AddWins),
+    ("email/{address}", AddWins),
+    ("contact/{id}", LastWriter),
+    ("company/{company_code}/recon_account", Owner),
+    ("company/{company_code}/payment_terms", Owner),
+    ("company/{company_code}/payment_methods/{method}", AddWins),
+    ("company/{company_code}/payment_block", AnyBlock),
+    ("company/{company_code}/posting_block", AnyBlock),
+    ("company/{company_code}/dunning_procedure", Owner),
+    ("company/{company_code}/dunning_area", Owner),
+    ("company/{company_code}/dunning_recipient", Owner),
+    ("company/{company_code}/dunning_clerk", Owner),
+    ("company/{company_code}/dunning_block", AnyBlock),
+    // The level belongs to the accounts receivable of the owner, never to the last writer.
+    ("company/{company_code}/dunning", Owner),
+    ("company/{company_code}/legal_dunning_since", Least),
+    ("company/{company_code}/interest", Owner),
+    ("company/{company_code}/tolerance", Owner),
+    ("company/{company_code}/sort_key", Owner),
+    ("company/{company_code}/planning_group", Owner),
+    ("company/{company_code}/alternative_payer", Owner),
+    ("company/{company_code}/head_office", Owner),
+    // Only when everyone says so.
+    ("company/{company_code}/clearing_with_vendor", Least),
+    ("company/{company_code}/withholding_tax/{type}", Owner),
+    ("company/{company_code}/credit_insurance", OwnerElseLeast),
+    ("sales/{sales_area}/currency", Owner),
+    ("sales/{sales_area}/price_group", Owner),
+    ("sales/{sales_area}/price_list", Owner),
+    ("sales/{sales_area}/incoterms", Owner),
+    ("sales/{sales_area}/shipping_condition", Owner),
+    ("sales/{sales_area}/delivering_plant", Owner),
+    ("sales/{sales_area}/partial_delivery", Owner),
+    ("sales/{sales_area}/order_block", AnyBlock),
+    ("sales/{sales_area}/delivery_block", AnyBlock),
+    ("sales/{sales_area}/billing_block", AnyBlock),
+    ("sales/{sales_area}/tax_class/{country}", Owner),
+    ("sales/{sales_area}/partner/{function_and_id}", AddWins),
+    ("sales/{sales_area}/sales_terms", Owner),
+    ("block/order", AnyBlock),
+    ("block/delivery", AnyBlock),
+    ("block/billing", AnyBlock),
+    ("credit/{segment}/limit", OwnerElseLeast),
+    ("credit/{segment}/block", AnyBlock),
+    ("credit/{segment}/risk_class", Greatest),
+    // Bureaus score in both directions, so no score is the more conservative one by itself.
+    ("credit/{segment}/score", Owner),
+    ("credit/{segment}/check_rule", Owner),
+    ("credit/{segment}/exposure/{region}", LastWriter),
+    ("bank/{iban}", AddWins),
+    ("bank/{iban}/verification", Greatest),
+    ("bank/{iban}/mandate/{ref}", AddWins),
+    ("relation/parent", SourcePriority),
+    ("relation/vendor/{id}", AddWins),
+    ("relation/other/{id}", AddWins),
+    ("consent/{purpose}", Greatest),
+    ("legal_hold/{id}", AnyBlock),
+    ("compliance/sanctions", Greatest),
+    ("compliance/exposed_person", Greatest),
+    ("compliance/retention_class", Owner),
+    ("compliance/retention_until", Greatest),
+    ("compliance/end_of_purpose/{region}", Greatest),
+    ("compliance/excluded_region/{region}", AddWins),
+    ("x/{a}", LastWriter),
+    ("x/{a}/{b}", LastWriter),
+    ("x/{a}/{b}/{c}", LastWriter),
+];
+
+/// The rule of an attribute that is not listed: safe for its class, sensible for its kind.
+pub(super) fn fallback(attribute: &Attribute) -> Rule {
+    let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
+    match attribute.value {
+        ValueType::Group(members) if is_block(members) => AnyBlock,
+        _ if attribute.pattern.starts_with("x/") && !is_at_stake => LastWriter,
+        _ if is_item(attribute) => AddWins,
+        ValueType::Ranked(_) if is_at_stake => Greatest,
+        _ if is_at_stake => Owner,
+        _ => SourcePriority,
+    }
+}
+
+/// Whether paths of the attribute name one item of a set each.
+pub(super) fn is_item(attribute: &Attribute) -> bool {
+    attribute.pattern.ends_with('}') && !attribute.pattern.starts_with("x/")
+}
+
+/// A block is a reason, and perhaps a day until which it stands.
+fn is_block(members: &[Member]) -> bool {
+    members.iter().any(|member| member.name == "reason")
+        && members.iter().all(|member| matches!(member.name, "reason" | "until"))
+}

@@ -1,0 +1,152 @@
+//! Survivorship: which claim survives for every attribute, day by day, and why every other one did not.
+//!
+//! [`resolve`] is a pure function of the policy and the claims. It reads no clock, so what it gives is
+//! the whole timeline: future-dated claims are in it, and a reader cuts it at a day. Nothing in it
+//! depends on the order in which claims arrived.
+//!
+//! `standing` decides which claims take part and on which days, `rules` decides among those that do,
+//! and `owner` says whose word an owner's rule asks for.
+
+mod owner;
+mod rules;
+mod standing;
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use self::owner::{Home, Ownership};
+use self::rules::{Contest, Live};
+use self::standing::Entry;
+use crate::attribute::{self, Attribute};
+use crate::claim::{Claim, ClaimSet};
+use crate::golden_record::{Candidate, Loser, LossReason, Resolution, Resolved, Segment};
+use crate::path::AttributePath;
+use crate::policy::{Policy, Rule};
+
+pub use self::standing::CLAIMS_PER_REGION_MAX;
+
+/// Resolves every attribute of a record over all time.
+///
+/// An attribute on which nothing is claimed any more (tombstones alone) is absent; one whose claims
+/// all are released, invalid or not the owner's is there without a winner.
+#[must_use]
+pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
+    let home = Home::resolve(policy, claims);
+    let mut resolved = Resolved::default();
+    for group in claims.by_attribute() {
+        let Some(field) = Field::read(policy, claims, group) else { continue };
+        let ownership = Ownership::of(policy, claims, &home, field.path);
+        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership));
+    }
+    resolved
+}
+
+/// One attribute of one record: its claims, and what decides among them.
+struct Field<'a> {
+    policy: &'a Policy,
+    claims: &'a ClaimSet,
+    path: &'a AttributePath,
+    attribute: Option<&'static Attribute>,
+    rule: Rule,
+    entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Field<'a> {
+    /// Reads the claims on one attribute; `None` when nothing is left but tombstones and releases.
+    fn read(policy: &'a Policy, claims: &'a ClaimSet, group: &'a [Claim]) -> Option<Self> {
+        let path = &group.first()?.path;
+        let attribute = attribute::lookup(path);
+        let rule = policy.rule_for(attribute, path);
+        let entries = standing::entries(claims, attribute, rule, group);
+        let field = Self { policy, claims, path, attribute, rule, entries };
+        (!field.entries.is_empty()).then_some(field)
+    }
+
+    /// The segments, in order of their days; neighbours differ.
+    fn timeline(&self, ownership: &Ownership<'_>) -> Vec<Segment> {
+        let mut days: BTreeSet<Date> = BTreeSet::new();
+        for standing in self.entries.iter().filter_map(|entry| entry.fate.as_ref().ok()) {
+            days.extend(standing.from);
+            days.extend(standing.to.and_then(|last| last.tomorrow().ok()));
+        }
+        if self.asks_owner() {
+            days.extend(ownership.days());
+        }
+        let mut segments: Vec<Segment> = Vec::new();
+        for from in std::iter::once(None).chain(days.into_iter().map(Some)) {
+            let resolution = self.resolution(from, ownership);
+            if segments.last().is_none_or(|before| before.resolution != resolution) {
+                segments.push(Segment { from, resolution });
+            }
+        }
+        segments
+    }
+
+    /// What holds on a day; `None` is the time before the first day that anything names.
+    fn resolution(&self, day: Option<Date>, ownership: &Ownership<'_>) -> Resolution {
+        let owner = if self.asks_owner() { ownership.on(day) } else { None };
+        let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
+            .filter_map(|(place, entry)| {
+                let standing = entry.fate.as_ref().ok().filter(|standing| standing.holds(day))?;
+                Some((place, Live { claim: entry.claim, value: standing.value }))
+            })
+            .collect();
+        let (places, live): (Vec<usize>, Vec<Live<'_>>) = live.into_iter().unzip();
+        let contest = Contest {
+            policy: self.policy,
+            claims: self.claims,
+            attribute: self.attribute,
+            owner,
+            live,
+        };
+        let mut verdict = contest.decide(self.rule);
+        let winner = verdict.winner.map(|index| places[index]);
+        let mut reasons: Vec<Option<LossReason>> = vec![None; self.entries.len()];
+        for (index, place) in places.iter().enumerate() {
+            reasons[*place] = verdict.reasons.remove(&index);
+        }
+        let losers = (self.entries.iter().zip(reasons).enumerate())
+            .filter(|(place, _)| winner != Some(*place))
+            .map(|(_, (entry, reason))| Loser {
+                candidate: entry.candidate(),
+                reason: reason.unwrap_or_else(|| entry.absence()),
+            })
+            .collect();
+        Resolution {
+            rule: self.rule,
+            owner: owner.cloned(),
+            winner: winner.map(|place| self.entries[place].candidate()),
+            losers,
+            disagreement: contest.disagrees(),
+            conflict: contest.conflicts(),
+        }
+    }
+
+    const fn asks_owner(&self) -> bool {
+        matches!(self.rule, Rule::Owner | Rule::OwnerElseLeast)
+    }
+}
+
+impl Entry<'_> {
+    fn candidate(&self) -> Candidate {
+        let (value, raw) = self.stated();
+        Candidate {
+            value,
+            raw,
+            source: self.claim.source.clone(),
+            origin: self.claim.origin.clone(),
+        }
+    }
+
+    /// Why it does not take part on a day.
+    fn absence(&self) -> LossReason {
+        match &self.fate {
+            Ok(_) => LossReason::NotValid,
+            Err(reason) => reason.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The rules: among the claims that hold on a day, which one survives, and why each other one does not.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use crate::attribute::Attribute;
+use crate::claim::{Claim, ClaimSet};
+use crate::golden_record::LossReason;
+use crate::id::Region;
+use crate::policy::{Policy, Rule};
+use crate::value::Value;
+
+/// A claim that takes part.
+pub(super) struct Live<'a> {
+    pub(super) claim: &'a Claim,
+    pub(super) value: &'a Value,
+}
+
+/// The claims on one attribute that hold on one day, and what decides among them.
+pub(super) struct Contest<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) claims: &'a ClaimSet,
+    pub(super) attribute: Option<&'static Attribute>,
+    pub(super) owner: Option<&'a Region>,
+    /// In the order of the set: by source, then origin. Claims are named by their place here.
+    pub(super) live: Vec<Live<'a>>,
+}
+
+/// The survivor, and the reason of every other claim, by place.
+#[derive(Default)]
+pub(super) struct Verdict {
+    pub(super) winner: Option<usize>,
+    pub(super) reasons: BTreeMap<usize, LossReason>,
+}
+
+impl Verdict {
+    fn and(mut self, others: &[usize], reason: &LossReason) -> Self {
+        self.reasons.extend(others.iter().map(|other| (*other, reason.clone())));
+        self
+    }
+}
+
+impl Contest<'_> {
+    pub(super) fn decide(&self, rule: Rule) -> Verdict {
+        let all: Vec<usize> = (0..self.live.len()).collect();
+        let mut verdict = match rule {
+            Rule::LastWriter => self.last_writer(&all),
+            Rule::SourcePriority | Rule::AddWins => self.source_priority(&all),
+            Rule::Owner => {
+                let (owned, others) = self.by_owner(&all);
+                self.last_writer(&owned).and(&others, &LossReason::NotOwner)
+            }
+            Rule::Least => self.extreme(&all, Ordering::Less),
+            Rule::Greatest => self.extreme(&all, Ordering::Greater),
+            Rule::OwnerElseLeast => match self.by_owner(&all) {
+                (owned, _) if owned.is_empty() => self.extreme(&all, Ordering::Less),
+                (owned, others) => {
+                    self.extreme(&owned, Ordering::Less).and(&others, &LossReason::NotOwner)
+                }
+            },
+            Rule::AnyBlock => self.any_block(&all),
+        };
+        if let Some(winner) = verdict.winner {
+            for (place, reason) in &mut verdict.reasons {
+                if self.live[*place].value == self.live[winner].value {
+                    *reason = LossReason::Agrees;
+                }
+            }
+        }
+        verdict
+    }
+
+    /// Live claims differ.
+    pub(super) fn disagrees(&self) -> bool {
+        self.live.windows(2).any(|pair| pair[0].value != pair[1].value)
+    }
+
+    /// Live claims differ and their writers had not seen each other.
+    pub(super) fn conflicts(&self) -> bool {
+        let others = |place: usize| self.live.iter().skip(place + 1);
+        self.live.iter().enumerate().any(|(place, a)| {
+            others(place).any(|b| {
+                a.value != b.value
+                    && self.claims.concurrent(&a.claim.origin.commit, &b.claim.origin.commit)
+            })
+        })
+    }
+
+    /// Drops what another claim's writer had seen, then takes the latest.
+    ///
+    /// Causality comes before clocks: a node whose clock runs ahead must not beat those who had read
+    /// its value and decided otherwise.
+    fn last_writer(&self, among: &[usize]) -> Verdict {
+        let is_superseded = |place: &usize| among.iter().any(|by| self.supersedes(*by, *place));
+        let (superseded, latest): (Vec<usize>, Vec<usize>) =
+            among.iter().copied().partition(is_superseded);
+        // Real clocks have no cycle; forged ones must still give an answer.
+        let open = if latest.is_empty() { among } else { &latest };
+        let Some(winner) = open.iter().copied().max_by_key(|place| self.age(*place)) else {
+            return Verdict::default();
+        };
+        let mut verdict = Verdict { winner: Some(winner), reasons: BTreeMap::new() }
+            .and(&latest, &LossReason::Older)
+            .and(&superseded, &LossReason::Superseded);
+        verdict.reasons.remove(&winner);
+        verdict
+    }
+
+    fn source_priority(&self, among: &[usize]) -> Verdict {
+        let rank = |place: &usize| self.policy.rank(&self.live[*place].claim.source);
+        let best = among.iter().map(rank).min();
+        let (first, others): (Vec<usize>, Vec<usize>) =
+            among.iter().copied().partition(|place| Some(rank(place)) == best);
+        self.last_writer(&first).and(&others, &LossReason::LowerPriority)
+    }
+
+    fn by_owner(&self, among: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let is_owner = |place: &usize| Some(&self.live[*place].claim.origin.region) == self.owner;
+        among.iter().copied().partition(is_owner)
+    }
+
+    /// The extreme value among those that can be compared with the value that stood first.
+    fn extreme(&self, among: &[usize], wanted: Ordering) -> Verdict {
+        let Some(first) = among.iter().copied().min_by_key(|place| self.age(*place)) else {
+            return Verdict::default();
+        };
+        let better = |best: usize, place: &usize| match self.compare(*place, best) {
+            Some(ordering) if ordering == wanted => *place,
+            _ => best,
+        };
+        let best = among.iter().fold(first, better);
+        let order = |place: &usize| self.compare(*place, best);
+        let (ties, others): (Vec<usize>, Vec<usize>) =
+            among.iter().copied().partition(|place| order(place) == Some(Ordering::Equal));
+        let (apart, others): (Vec<usize>, Vec<usize>) =
+            others.into_iter().partition(|place| order(place).is_none());
+        self.last_writer(&ties)
+            .and(&apart, &LossReason::NotComparable)
+            .and(&others, &LossReason::LessConservative)
+    }
+
+    fn any_block(&self, among: &[usize]) -> Verdict {
+        let winner = among.iter().copied().min_by_key(|place| self.age(*place));
+        let others: Vec<usize> =
+            among.iter().copied().filter(|place| Some(*place) != winner).collect();
+        Verdict { winner, reasons: BTreeMap::new() }.and(&others, &LossReason::AlsoBlocks)
+    }
+
+    fn supersedes(&self, later: usize, earlier: usize) -> bool {
+        let later = &self.live[later].claim.origin.commit;
+        let earlier = &self.live[earlier].claim.origin.commit;
+        later != earlier && self.claims.has_seen(later, earlier)
+    }
+
+    /// A total order by time; commit, source and place settle what time leaves open.
+    fn age(&self, place: usize) -> impl Ord {
+        let Claim { source, origin, .. } = self.live[place].claim;
+        (origin.time, origin.commit, source, place)
+    }
+
+    fn compare(&self, a: usize, b: usize) -> Option<Ordering> {
+        let (a, b) = (self.live[a].value, self.live[b].value);
+        if a == b {
+            return Some(Ordering::Equal);
+        }
+        self.attribute?.compare(a, b)
+    }
+}

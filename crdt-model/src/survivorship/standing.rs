@@ -1,0 +1,163 @@
+//! Which claims on an attribute take part, and on which days. What beats what is not decided here.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::attribute::Attribute;
+use crate::claim::{Claim, ClaimSet};
+use crate::golden_record::LossReason;
+use crate::id::Region;
+use crate::policy::Rule;
+use crate::value::{Assertion, Scalar, Statement, Value};
+
+/// The most claims that one region may have on one attribute; the latest count.
+///
+/// What a resolution costs grows with the square of the claims. Without a bound, one member could
+/// stall every node with one change; with it, it can crowd out the claims of its own region only.
+pub const CLAIMS_PER_REGION_MAX: usize = 32;
+
+/// The largest whole number that JSON keeps exactly (RFC 8785 writes numbers as IEEE 754 doubles).
+const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// A claim that asks to be heard.
+pub(super) struct Entry<'a> {
+    pub(super) claim: &'a Claim,
+    /// Its standing, or why it has none on any day.
+    pub(super) fate: Result<Standing<'a>, LossReason>,
+}
+
+/// A value and the days on which it holds, both ends included.
+#[derive(Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) value: &'a Value,
+    pub(super) from: Option<Date>,
+    pub(super) to: Option<Date>,
+}
+
+impl Standing<'_> {
+    /// Whether it holds on a day; `None` is the time before the first day that any claim names.
+    pub(super) fn holds(&self, day: Option<Date>) -> bool {
+        match day {
+            None => self.from.is_none(),
+            Some(day) => {
+                self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
+            }
+        }
+    }
+}
+
+impl Entry<'_> {
+    /// The value and its raw form, as far as they can be shown.
+    pub(super) fn stated(&self) -> (Option<Value>, Option<String>) {
+        match &self.claim.assertion {
+            Ok(Assertion::Stated(statement)) => {
+                let value = is_exact(&statement.value).then(|| statement.value.clone());
+                (value, statement.raw.clone())
+            }
+            Ok(Assertion::Tombstone | Assertion::Release { .. }) | Err(_) => (None, None),
+        }
+    }
+}
+
+/// Every claim on one attribute but tombstones and valid releases, in the order of the set.
+///
+/// A tombstone says that its source is silent, and stands in that source's register alone. A release
+/// is heard by what it does to the claims that its writer had seen.
+pub(super) fn entries<'a>(
+    claims: &ClaimSet,
+    attribute: Option<&Attribute>,
+    rule: Rule,
+    group: &'a [Claim],
+) -> Vec<Entry<'a>> {
+    let mut releases = Vec::new();
+    let mut entries = Vec::new();
+    for claim in group {
+        let fate = match &claim.assertion {
+            Err(error) => Err(invalid(error.to_string())),
+            Ok(Assertion::Tombstone) => continue,
+            Ok(assertion) => match (check(attribute, claim, assertion), assertion) {
+                (Err(text), _) => Err(invalid(text)),
+                (Ok(()), Assertion::Stated(statement)) => Ok(standing(rule, statement)),
+                (Ok(()), Assertion::Release { .. } | Assertion::Tombstone) => {
+                    releases.push(claim);
+                    continue;
+                }
+            },
+        };
+        entries.push(Entry { claim, fate });
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.fate.is_ok()) {
+        let claim = &entry.claim.origin.commit;
+        let is_released = releases.iter().any(|release| {
+            // A writer who blocks and releases in one breath has not seen the block before.
+            let release = &release.origin.commit;
+            release != claim && claims.has_seen(release, claim)
+        });
+        if is_released {
+            entry.fate = Err(LossReason::Released);
+        }
+    }
+    drop_surplus(&mut entries);
+    entries
+}
+
+const fn invalid(text: String) -> LossReason {
+    LossReason::Invalid { text }
+}
+
+fn check(attribute: Option<&Attribute>, claim: &Claim, said: &Assertion) -> Result<(), String> {
+    if let Assertion::Stated(statement) = said
+        && !is_exact(&statement.value)
+    {
+        return Err("A whole number is beyond ±9007199254740991. State a smaller one.".to_owned());
+    }
+    match attribute {
+        Some(attribute) => attribute.check(&claim.path, said).map_err(|fault| fault.text),
+        None => Ok(()),
+    }
+}
+
+fn standing(rule: Rule, statement: &Statement) -> Standing<'_> {
+    let Statement { value, valid_from, valid_to, .. } = statement;
+    let until = match (rule, value.member("until")) {
+        (Rule::AnyBlock, Some(Scalar::Text(until))) => until.parse().ok(),
+        _ => None,
+    };
+    let to = match (*valid_to, until) {
+        (Some(to), Some(until)) => Some(Date::min(to, until)),
+        (to, until) => to.or(until),
+    };
+    Standing { value, from: *valid_from, to }
+}
+
+fn is_exact(value: &Value) -> bool {
+    let is_exact = |scalar: &Scalar| match scalar {
+        Scalar::Int(number) => number.unsigned_abs() <= EXACT_MAX,
+        Scalar::Bool(_) | Scalar::Text(_) => true,
+    };
+    match value {
+        Value::One(scalar) => is_exact(scalar),
+        Value::Group(members) => members.values().all(is_exact),
+    }
+}
+
+/// Keeps the latest claims of each region.
+fn drop_surplus(entries: &mut [Entry<'_>]) {
+    let mut by_region: BTreeMap<&Region, Vec<usize>> = BTreeMap::new();
+    for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.fate.is_ok()) {
+        by_region.entry(&entry.claim.origin.region).or_default().push(place);
+    }
+    let mut surplus = Vec::new();
+    for mut places in by_region.into_values() {
+        let key = |place: &usize| {
+            let origin = &entries[*place].claim.origin;
+            (origin.time, origin.commit, *place)
+        };
+        places.sort_by_key(|place| std::cmp::Reverse(key(place)));
+        surplus.extend(places.into_iter().skip(CLAIMS_PER_REGION_MAX));
+    }
+    for place in surplus {
+        entries[place].fate = Err(LossReason::Surplus);
+    }
+}

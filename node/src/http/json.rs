@@ -96,7 +96,10 @@ mod tests {
     #[test]
     fn json_comes_through_as_it_is() {
         let text = r#"{"a":[1,-2,2.5,true,null,"ü"],"b":{"a":{}}}"#;
-        assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
+        assert_eq!(
+            parse(text.as_bytes()).unwrap(),
+            serde_json::from_str::<serde_json::Value>(text).unwrap()
+        );
     }
 
     #[test]

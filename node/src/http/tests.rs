@@ -1,4 +1,9 @@
-//! The interface without a network: the description that is checked in.
+//! The interface over a node in memory, and the description that is checked in.
+
+mod access;
+mod customers;
+mod lists;
+mod node;
 
 use super::openapi_json;
 

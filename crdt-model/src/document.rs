@@ -157,7 +157,8 @@ impl CustomerDocument {
     /// [`LoadError`] when the bytes are damaged or not ours. Never panics.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
         // Automerge takes no bytes at all for an empty document, and loads changes behind a document.
-        chunk::body(bytes, chunk::DOCUMENT)
+        // It does verify the checksum of a document.
+        chunk::frame(bytes, chunk::DOCUMENT)
             .map_err(|code| LoadError::Damaged(code.text().to_owned()))?;
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             let inner = Automerge::load(bytes).map_err(|e| LoadError::Damaged(e.to_string()))?;

@@ -292,7 +292,7 @@ impl<S: Store> Driver<S> {
         let mut taken = 0;
         while let Some(input) = next {
             taken += 1;
-            let full = taken >= BATCH_EVENTS || overlay.len() >= BATCH_OPS;
+            let full = taken >= BATCH_EVENTS || overlay.pending() >= BATCH_OPS;
             next = if full { None } else { inbox.waiting() };
             // Under steady load the inbox is never empty; a deadline is met all the same.
             let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();

@@ -4,16 +4,19 @@
 //! what else the document holds, so a value that is absent and a value that the author cannot have
 //! seen get the same answer.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{Automerge, Change, ChangeHash, ReadDoc};
 
-use super::change::{Content, OpId, Put};
+use super::change::{Content, OpId};
 use super::history::{self, History};
 use super::refusal::{QuarantineCode, Refusal};
 use super::registers::{register, registers};
 use super::{Author, CustomerDocument};
 use crate::id::CommitRef;
+use crate::path::ClaimKey;
 
 /// Whether the author of a change can have seen a commit.
 pub(super) type Seen<'a> = &'a dyn Fn(&CommitRef) -> bool;
@@ -35,8 +38,9 @@ pub(super) fn admit(
     if document.history.find(&change.hash().0).is_some() {
         return Ok(document.clone());
     }
-    check_sequence(&content, author, &document.history, &heads)?;
-    check_replaced(&content, document, &heads)?;
+    let past = document.history.past(&heads);
+    check_sequence(&content, author, &document.history, &heads, &past)?;
+    check_replaced(&content, document, &past)?;
     try_on_copy(&document.inner, change, &content).map_err(Refusal::Defect)
 }
 
@@ -74,13 +78,14 @@ fn check_sequence(
     author: &Author,
     history: &History,
     heads: &[usize],
+    past: &[bool],
 ) -> Result<(), QuarantineCode> {
     let own = history.of_log(&content.log);
     if content.sequence != own.len() as u64 + 1 {
         return Err(QuarantineCode::WrongSequence);
     }
     if let Some(previous) = own.last() {
-        if !history.past(heads)[*previous] {
+        if !past[*previous] {
             return Err(QuarantineCode::OwnPastMissing);
         }
         if author.commit.seq <= history.node(*previous).origin.commit.seq {
@@ -99,21 +104,27 @@ fn check_sequence(
 fn check_replaced(
     content: &Content,
     document: &CustomerDocument,
-    heads: &[usize],
+    past: &[bool],
 ) -> Result<(), Refusal> {
-    let past = document.history.past(heads);
-    for put in &content.puts {
-        let visible = if put.replaces.is_empty() {
-            Vec::new()
-        } else {
-            register(&document.inner, &put.key.to_string(), None)
-                .map_err(|error| Refusal::Defect(error.to_string()))?
-        };
+    let mut holders = BTreeMap::new();
+    for put in content.puts.iter().filter(|put| !put.replaces.is_empty()) {
+        let visible = register(&document.inner, &put.key.to_string(), None)
+            .map_err(|error| Refusal::Defect(error.to_string()))?;
+        let visible: BTreeSet<OpId> = visible.into_iter().map(|(id, _)| id).collect();
         for id in &put.replaces {
             let holder = document.history.find_operation(*id).filter(|holder| past[*holder]);
             let holder = holder.ok_or(QuarantineCode::UnknownPredecessor)?;
-            let is_visible = visible.iter().any(|(operation, _)| operation == id);
-            if !is_visible && !sets_key(document, holder, *id, put)? {
+            if visible.contains(id) {
+                continue;
+            }
+            // Not visible any more: the change that holds it knows its key. Each is read once, so that
+            // a change which replaces thousands of old values is not dear.
+            let keys = match holders.entry(holder) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(keys_of(document, holder)?),
+            };
+            let index = usize::try_from(id.counter - document.history.node(holder).start);
+            if index.ok().and_then(|index| keys.get(index)) != Some(&put.key) {
                 return Err(QuarantineCode::PredecessorOfAnotherKey.into());
             }
         }
@@ -121,21 +132,14 @@ fn check_replaced(
     Ok(())
 }
 
-/// Whether an operation that is not visible any more set the same key. Reads the change that holds it.
-fn sets_key(
-    document: &CustomerDocument,
-    holder: usize,
-    id: OpId,
-    put: &Put,
-) -> Result<bool, Refusal> {
-    let node = document.history.node(holder);
-    let change = document.inner.get_change_by_hash(&ChangeHash(node.hash));
-    let content = change.map(|change| Content::decode(change.raw_bytes()));
-    let Some(Ok(content)) = content else {
-        return Err(Refusal::Defect("a stored change is not readable".to_owned()));
-    };
-    let index = usize::try_from(id.counter - node.start).unwrap_or(usize::MAX);
-    Ok(content.puts.get(index).is_some_and(|replaced| replaced.key == put.key))
+/// The key of each operation of a change that the document holds.
+fn keys_of(document: &CustomerDocument, holder: usize) -> Result<Vec<ClaimKey>, Refusal> {
+    let hash = ChangeHash(document.history.node(holder).hash);
+    let change = document.inner.get_change_by_hash(&hash);
+    let content = change.and_then(|change| Content::decode(change.raw_bytes()).ok());
+    let content =
+        content.ok_or_else(|| Refusal::Defect("a stored change is not readable".to_owned()))?;
+    Ok(content.puts.into_iter().map(|put| put.key).collect())
 }
 
 /// Applies the change to a copy, saves it, loads what was saved and compares. What comes back is what

@@ -16,9 +16,19 @@ pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 
 /// The body of the one chunk of `kind` that `bytes` are, with the checksum verified.
 pub(super) fn body(bytes: &[u8], kind: u8) -> Result<&[u8], QuarantineCode> {
+    let (checksum, body) = frame(bytes, kind)?;
+    if hash(kind, body)[..4] != checksum {
+        return Err(QuarantineCode::ChecksumMismatch);
+    }
+    Ok(body)
+}
+
+/// The checksum and the body of the one chunk of `kind` that `bytes` are; whether they fit is not
+/// looked at.
+pub(super) fn frame(bytes: &[u8], kind: u8) -> Result<([u8; 4], &[u8]), QuarantineCode> {
     let mut reader = Reader::new(bytes);
     let magic = reader.take(MAGIC.len()).ok_or(QuarantineCode::NotAChange)?;
-    let checksum = reader.take(4).ok_or(QuarantineCode::NotAChange)?;
+    let checksum = reader.array().ok_or(QuarantineCode::NotAChange)?;
     let found = reader.take(1).ok_or(QuarantineCode::NotAChange)?;
     if magic != MAGIC {
         return Err(QuarantineCode::NotAChange);
@@ -31,10 +41,7 @@ pub(super) fn body(bytes: &[u8], kind: u8) -> Result<&[u8], QuarantineCode> {
     if !reader.is_empty() {
         return Err(QuarantineCode::TrailingBytes);
     }
-    if hash(kind, body)[..4] != *checksum {
-        return Err(QuarantineCode::ChecksumMismatch);
-    }
-    Ok(body)
+    Ok((checksum, body))
 }
 
 /// The hash of a chunk; for a change, its identity. Its first four bytes are the checksum.

@@ -67,6 +67,12 @@ impl<'a> Records<'a> {
         Self(view)
     }
 
+    /// The view that is read.
+    #[must_use]
+    pub const fn view(&self) -> &'a dyn View {
+        self.0
+    }
+
     /// The golden record of a customer.
     ///
     /// # Errors
@@ -237,9 +243,7 @@ impl<'a> Records<'a> {
     fn decode_all<T: serde::de::DeserializeOwned>(&self, pairs: &[Pair]) -> Page<T> {
         pairs
             .iter()
-            .map(|(key, value)| {
-                serde_json::from_slice(value).map_err(|_| ReadError::damaged(key))
-            })
+            .map(|(key, value)| serde_json::from_slice(value).map_err(|_| ReadError::damaged(key)))
             .collect()
     }
 

@@ -98,7 +98,8 @@ impl Writer<'_> {
 
     fn document(&self, record: &RecordId) -> Result<CustomerDocument, WriteRefusal> {
         let records = Records::new(self.view);
-        let failed = |error: crate::kv::ReadError| WriteRefusal::Store { reason: error.to_string() };
+        let failed =
+            |error: crate::kv::ReadError| WriteRefusal::Store { reason: error.to_string() };
         if let Some(reason) = records.held(record).map_err(failed)? {
             return Err(WriteRefusal::Held { record: *record, reason });
         }
@@ -124,9 +125,8 @@ impl Writer<'_> {
             .collect();
         let record = write.record;
         let too_large = |what: String| WriteRefusal::TooLarge { what };
-        let proposed = document
-            .propose(author, &edits, base)
-            .map_err(|error| too_large(error.to_string()))?;
+        let proposed =
+            document.propose(author, &edits, base).map_err(|error| too_large(error.to_string()))?;
         let Some(change) = proposed else { return Ok(None) };
         match document.admit(author, &change) {
             Ok(after) => Ok(Some((change, after))),
@@ -257,11 +257,7 @@ fn effect(assertion: &Assertion, resolution: Option<&Resolution>) -> Effect {
 }
 
 /// The resolution of an attribute on a day.
-fn in_force<'a>(
-    resolved: &'a Resolved,
-    path: &AttributePath,
-    day: Date,
-) -> Option<&'a Resolution> {
+fn in_force<'a>(resolved: &'a Resolved, path: &AttributePath, day: Date) -> Option<&'a Resolution> {
     let segments = resolved.attributes.get(path)?;
     let begun = segments.iter().take_while(|segment| segment.from.is_none_or(|from| from <= day));
     begun.last().map(|segment| &segment.resolution)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::layout::{self, Lookup};
+use super::roster::Roster;
 use super::vector::LogState;
 use crate::kv::{ReadError, View};
 
@@ -124,6 +125,14 @@ impl<'a> Records<'a> {
     /// As [`Self::golden`].
     pub fn log(&self, log: &LogId) -> Result<Option<LogState>, ReadError> {
         self.read(&layout::vector_key(log), |bytes| LogState::decode(bytes).ok())
+    }
+
+    /// The roster.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn roster(&self) -> Result<Option<Roster>, ReadError> {
+        self.read(layout::ROSTER, |bytes| Roster::decode(bytes).ok())
     }
 
     /// A whole commit.

@@ -10,10 +10,12 @@
 //! owner of a replica and a store. HTTP and the command line hold a [`handle::Handle`].
 
 pub mod clock;
+pub mod driver;
 pub mod handle;
 pub mod http;
 pub mod identity;
 pub mod kv;
 pub mod relay;
 pub mod replica;
+pub mod store;
 pub mod transport;

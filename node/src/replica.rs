@@ -221,6 +221,12 @@ impl Replica {
         self.history.state.feed
     }
 
+    /// Whether nothing that the node had acknowledged is missing, as far as it knows.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// The keys that may open a link.
     #[must_use]
     pub fn members(&self) -> event::Members {

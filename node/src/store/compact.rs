@@ -137,9 +137,11 @@ fn swap(dir: &Path) -> io::Result<()> {
 pub(super) fn settle(dir: &Path) -> io::Result<()> {
     let live = dir.join(ENGINE_DIR);
     let complete = dir.join(COMPLETE).join(ENGINE_DIR);
-    if !live.exists() && complete.exists() {
-        fs::rename(complete, live)?;
-        sync_dir(dir)?;
+    for waiting in [complete, dir.join(REPLACED)] {
+        if !live.exists() && waiting.exists() {
+            fs::rename(waiting, &live)?;
+            sync_dir(dir)?;
+        }
     }
     for name in [PARTIAL, COMPLETE, REPLACED] {
         match fs::remove_dir_all(dir.join(name)) {

@@ -6,5 +6,6 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod support; // starts nodes and networks for the other modules

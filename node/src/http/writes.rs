@@ -14,7 +14,7 @@ use crdt_model::survivorship::resolve;
 use crdt_model::tree::{flatten, merge, nest};
 use crdt_model::value::Assertion;
 use serde::Serialize;
-use serde_json::Value as Json_;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::App;
@@ -97,7 +97,7 @@ pub(crate) async fn create(
     let given = value.as_object_mut().and_then(|tree| tree.remove("id"));
     let record = match given {
         None => mint(app.now_ms())?,
-        Some(Json_::String(id)) => id.parse().map_err(|fault: crdt_model::id::IdError| {
+        Some(Value::String(id)) => id.parse().map_err(|fault: crdt_model::id::IdError| {
             ApiError::new(&error::ID_MALFORMED, error::sentence(&fault.to_string()))
         })?,
         Some(_) => return Err(ApiError::new(&error::ID_MALFORMED, "The id is a UUID as text.")),
@@ -123,12 +123,12 @@ fn mint(now_ms: u64) -> ApiResult<RecordId> {
     Ok(RecordId::mint(now_ms, random))
 }
 
+/// The claims of a write, each path at most once.
+pub(crate) type Edits = Vec<(AttributePath, Assertion)>;
+
 /// The edits that a tree makes; at least one.
-pub(crate) fn edits_of(
-    tree: &Json_,
-    context: &Context,
-) -> ApiResult<Vec<(AttributePath, Assertion)>> {
-    let edits: Vec<_> =
+pub(crate) fn edits_of(tree: &Value, context: &Context) -> ApiResult<Edits> {
+    let edits: Edits =
         normalize_patch(tree, context).map_err(ApiError::invalid)?.into_iter().collect();
     if edits.is_empty() {
         let text = "The customer has no attribute. Send at least one, such as name/legal.";
@@ -209,7 +209,7 @@ pub(crate) async fn patch(
 
 /// What a patch comes to.
 struct Plan {
-    edits: Vec<(AttributePath, Assertion)>,
+    edits: Edits,
     /// The version whose groups the patch was put onto, when there were any.
     base: Option<Version>,
 }
@@ -229,7 +229,7 @@ impl Plan {
 }
 
 /// Puts a patch onto what the client saw: a group is stated whole.
-fn plan(tree: &Json_, version: Version, seen: &Values) -> ApiResult<Plan> {
+fn plan(tree: &Value, version: Version, seen: &Values) -> ApiResult<Plan> {
     let context = Context::default();
     let mut is_merged = false;
     let mut leaves = flatten(tree).map_err(ApiError::invalid)?;
@@ -250,9 +250,10 @@ fn plan(tree: &Json_, version: Version, seen: &Values) -> ApiResult<Plan> {
 
 /// The refusal of a patch, with what has changed when that is the reason.
 async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError {
-    let seen = match &refusal {
-        WriteRefusal::VersionMismatch { expected, .. } => Some(expected.clone()),
-        _ => None,
+    let seen = if let WriteRefusal::VersionMismatch { expected, .. } = &refusal {
+        Some(expected.clone())
+    } else {
+        None
     };
     let mut problem = ApiError::from(refusal);
     if let Some(seen) = seen {

@@ -234,8 +234,8 @@ impl View for SledStore {
         let end = end_of(prefix);
         let engine = &self.parts.engine;
         let _batches_wait = self.reading();
-        // The engine's reverse iteration loops until it panics when a key has four bytes 0xFF in the
-        // wrong place, and keys hold bytes that strangers choose: search forward.
+        // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
+        // place, and strangers choose bytes of our keys: search forward.
         let first = |from: &[u8]| {
             if from >= end.as_slice() {
                 return Ok(None);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::engine::{Engine, disk_bytes, sync_dir};
 use super::open::{ENGINE_DIR, OpenError, StoreOptions};
 use super::sled_store::{PAGE, SledStore, is_owned, page, resolve, successor};
+use super::totals::Totals;
 use super::{CompactReport, StoreError};
 use crate::kv::{KEY_RESERVED, ReadError};
 
@@ -86,10 +87,10 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
     })?;
     let target =
         Engine::open(&into.join(ENGINE_DIR), &store.parts().options).map_err(write_fail)?;
-    let mut keys = 0;
+    let mut seen = Totals::default();
     let mut from = Vec::new();
     // Held to the end, so that the copy is one state of the store.
-    let batches_wait = store.reading();
+    let totals = store.reading();
     loop {
         let entries = page(source, &from).map_err(read_fail)?;
         let mut batch = sled::Batch::default();
@@ -106,7 +107,7 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
                         StoreError::Engine { dir: store.parts().dir.clone(), reason }
                     }
                 })?;
-                keys += 1;
+                seen.add(entry);
             }
             batch.insert(key, entry);
         }
@@ -116,12 +117,16 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
             _ => break,
         }
     }
-    drop(batches_wait);
+    if seen != *totals {
+        let dir = store.parts().dir.clone();
+        return Err(StoreError::Incomplete { dir, expected: totals.keys, found: seen.keys });
+    }
+    drop(totals);
     target.sync().map_err(write_fail)?;
     drop(target);
     sync_dir(into).map_err(|error| write_fail(error.into()))?;
     let before = disk_bytes(&store.parts().dir.join(ENGINE_DIR));
-    Ok(CompactReport { keys, before, after: disk_bytes(into) })
+    Ok(CompactReport { keys: seen.keys, before, after: disk_bytes(into) })
 }
 
 /// Puts the complete copy in the place of the engine's directory. Each step is one rename.

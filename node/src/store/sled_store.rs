@@ -10,10 +10,12 @@ use super::engine::{Engine, Fault, count_blobs, disk_bytes};
 use super::format::{FORMAT_KEY, StoreId};
 use super::lock::DirLock;
 use super::open::{self, ENGINE_DIR, OpenError, OpenReport, StoreOptions};
+use super::totals::{TOTALS_KEY, Totals};
 use super::value::{
     Head, VALUE_MAX, chunk_count, chunk_key, chunks, decode_head, encode_head, is_sound,
     parse_chunk_key,
 };
+use super::walk::Walk;
 use super::{CompactReport, Store, StoreError, StoreStats, VerifyReport};
 use crate::kv::{KEY_MAX, KEY_RESERVED, Op, Pair, ReadError, View, last_key, prefix_end};
 
@@ -37,8 +39,10 @@ pub(super) struct Parts {
 /// At most one per directory. Calls block: keep them off async threads.
 pub struct SledStore {
     parts: Parts,
-    /// Held while a batch goes in: the engine's iterators would show it half applied.
-    gate: RwLock<()>,
+    /// Held for writing while a batch goes in: the engine's iterators would show it half applied.
+    gate: RwLock<Totals>,
+    /// A walk of [`Store::verify`] under way, which batches keep up to date.
+    walk: Walk,
 }
 
 impl fmt::Debug for SledStore {
@@ -61,8 +65,8 @@ impl SledStore {
         open::open(dir, options)
     }
 
-    pub(super) const fn from_parts(parts: Parts) -> Self {
-        Self { parts, gate: RwLock::new(()) }
+    pub(super) const fn from_parts(parts: Parts, totals: Totals) -> Self {
+        Self { parts, gate: RwLock::new(totals), walk: Walk::new() }
     }
 
     pub(super) fn into_parts(self) -> Parts {
@@ -86,8 +90,8 @@ impl SledStore {
     }
 
     /// Keeps batches out while it is held.
-    pub(super) fn reading(&self) -> RwLockReadGuard<'_, ()> {
-        // The lock guards nothing but a moment in time, so a panic while it was held leaves no harm.
+    pub(super) fn reading(&self) -> RwLockReadGuard<'_, Totals> {
+        // The totals are set in one piece after a batch, so a panic while it was held leaves no harm.
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,31 +99,45 @@ impl SledStore {
         StoreError::of(&self.parts.dir, fault)
     }
 
-    /// The batch that applies `ops`: heads, chunks, and the removal of chunks no longer owned.
-    fn batch(&self, ops: &[Op]) -> Result<sled::Batch, Fault> {
+    /// Applies the changes; the caller has checked them.
+    fn apply_checked(&self, ops: &[Op]) -> Result<(), Fault> {
+        let engine = &self.parts.engine;
         // One key may change several times: the last one counts.
-        let mut last: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-        for op in ops {
-            match op {
-                Op::Put(key, value) => last.insert(key, Some(value)),
-                Op::Delete(key) => last.insert(key, None),
-            };
-        }
+        let last: BTreeMap<&[u8], Option<&[u8]>> = ops
+            .iter()
+            .map(|op| match op {
+                Op::Put(key, value) => (key.as_slice(), Some(value.as_slice())),
+                Op::Delete(key) => (key.as_slice(), None),
+            })
+            .collect();
+        let mut totals = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = *totals;
+        let mut changed = Vec::with_capacity(last.len());
         let mut batch = sled::Batch::default();
         for (key, value) in last {
-            for stale in stale_chunks(&self.parts.engine, key)? {
-                batch.remove(stale);
+            let (old, stale) = owned_entries(engine, key)?;
+            stale.into_iter().for_each(|chunk| batch.remove(chunk));
+            let new = value.map(|value| {
+                chunks(key, value).for_each(|(chunk, bytes)| batch.insert(chunk, bytes));
+                encode_head(key, value)
+            });
+            if let Some(head) = &old {
+                next.remove(head);
             }
-            let Some(value) = value else {
-                batch.remove(key);
-                continue;
-            };
-            batch.insert(key, encode_head(key, value));
-            for (chunk, bytes) in chunks(key, value) {
-                batch.insert(chunk, bytes);
+            match &new {
+                Some(head) => {
+                    next.add(head);
+                    batch.insert(key, head.as_slice());
+                }
+                None => batch.remove(key),
             }
+            changed.push((key, old, new));
         }
-        Ok(batch)
+        batch.insert(TOTALS_KEY, next.entry());
+        engine.apply(batch)?;
+        *totals = next;
+        self.walk.follow(&changed);
+        Ok(())
     }
 }
 
@@ -160,10 +178,8 @@ impl Store for SledStore {
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError> {
         ops.iter().try_for_each(check)?;
         if !ops.is_empty() {
-            let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-            let applied = self.batch(ops).and_then(|batch| self.parts.engine.apply(batch));
-            drop(gate);
-            applied.map_err(|fault| self.fail(fault))?;
+            self.parts.engine.check_running().map_err(|fault| self.fail(fault))?;
+            self.apply_checked(ops).map_err(|fault| self.fail(fault))?;
         }
         if durable { self.sync() } else { Ok(()) }
     }
@@ -173,37 +189,9 @@ impl Store for SledStore {
     }
 
     fn verify(&self) -> Result<VerifyReport, StoreError> {
-        let engine = &self.parts.engine;
-        let fail = |fault| self.fail(fault);
         let mut report = VerifyReport { blobs: self.stats().blobs, ..VerifyReport::default() };
-        let mut from = Vec::new();
-        loop {
-            let _batches_wait = self.reading();
-            let page = page(engine, &from).map_err(fail)?;
-            for (key, entry) in &page {
-                if key.starts_with(&[KEY_RESERVED]) {
-                    report.orphans += u64::from(!is_owned(engine, key).map_err(fail)?);
-                    continue;
-                }
-                report.keys += 1;
-                match resolve(engine, key, entry) {
-                    Ok(value) => report.bytes += value.len() as u64,
-                    Err(ReadError::Damaged { key }) => {
-                        report.damaged += 1;
-                        if report.damaged_keys.len() < 100 {
-                            report.damaged_keys.push(key);
-                        }
-                    }
-                    Err(ReadError::Unavailable { reason }) => {
-                        return Err(self.fail(Fault::Other(reason)));
-                    }
-                }
-            }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => from = successor(key),
-                _ => return Ok(report),
-            }
-        }
+        report.complete = self.walk.verify(self, &mut report).map_err(|fault| self.fail(fault))?;
+        Ok(report)
     }
 
     fn compact(&self, into: &Path) -> Result<CompactReport, StoreError> {
@@ -246,8 +234,8 @@ impl View for SledStore {
         let end = end_of(prefix);
         let engine = &self.parts.engine;
         let _batches_wait = self.reading();
-        // The engine's reverse iteration loops until it panics when a key has four bytes 0xFF in the
-        // wrong place, and keys hold bytes that strangers choose: search forward.
+        // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
+        // place, and strangers choose bytes of our keys: search forward.
         let first = |from: &[u8]| {
             if from >= end.as_slice() {
                 return Ok(None);
@@ -314,18 +302,29 @@ pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u
     if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }
 }
 
-/// The chunk keys that the value of `key` owns now. All that are there, whatever a damaged head says.
-fn stale_chunks(engine: &Engine, key: &[u8]) -> Result<Vec<sled::IVec>, Fault> {
-    engine.call(|db| match db.get(key)?.as_deref().map(decode_head) {
-        None | Some(Some(Head::Inline { .. })) => Ok(Vec::new()),
-        Some(Some(Head::Chunked { .. }) | None) => {
-            db.range(chunk_key(key, 0)..=chunk_key(key, u32::MAX)).keys().collect()
-        }
+/// The head of `key`, and the chunk keys that it owns: all that are there, whatever a damaged head says.
+fn owned_entries(
+    engine: &Engine,
+    key: &[u8],
+) -> Result<(Option<sled::IVec>, Vec<sled::IVec>), Fault> {
+    engine.call(|db| {
+        let head = db.get(key)?;
+        let chunks = match head.as_deref().map(decode_head) {
+            None | Some(Some(Head::Inline { .. })) => Vec::new(),
+            Some(Some(Head::Chunked { .. }) | None) => db
+                .range(chunk_key(key, 0)..=chunk_key(key, u32::MAX))
+                .keys()
+                .collect::<Result<_, _>>()?,
+        };
+        Ok((head, chunks))
     })
 }
 
-/// Whether a value has this chunk.
+/// Whether an entry in the reserved range is the totals or a chunk of a value.
 pub(super) fn is_owned(engine: &Engine, chunk: &[u8]) -> Result<bool, Fault> {
+    if chunk == TOTALS_KEY {
+        return Ok(true);
+    }
     let Some((key, index)) = parse_chunk_key(chunk) else {
         return Ok(false);
     };

@@ -7,7 +7,6 @@
 //! deadline.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +16,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::handle::{Command, Handle};
 use crate::identity::NodeKey;
-use crate::kv::{Op, Overlay};
+use crate::kv::Overlay;
 use crate::replica::action::Action;
 use crate::replica::event::{Answer, Event, RosterOutcome, Ticket, WriteOutcome, WriteRefusal};
 use crate::replica::roster::{Roster, RosterError};
 use crate::replica::status::Status;
 use crate::replica::{Config, LoadError, Replica};
-use crate::store::{Store, StoreError, Watermark};
+use crate::store::{Mark, Store, StoreError, StoreId, Watermark};
 use crate::transport::{BindError, Members, Transport, TransportConfig, TransportEvent};
 
 /// What a driver is started with.
 #[derive(Debug)]
 pub struct Settings {
-    /// The directory that holds the watermark.
-    pub dir: PathBuf,
     /// The node's key.
     pub key: NodeKey,
     /// The roster as the operator brought it.
@@ -43,6 +40,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// Limits of the transport.
     pub transport: TransportConfig,
+    /// Names the store in the watermark.
+    pub store: StoreId,
     /// The store came back empty or short of what it had acknowledged.
     pub behind: bool,
 }
@@ -72,13 +71,22 @@ pub struct Running {
     /// The address on which peers reach it.
     pub local_addr: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<StoreError>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Running {
+    /// Waits until the node cannot go on, because its store failed. What it had acknowledged is safe.
+    pub async fn failed(&mut self) -> String {
+        match (&mut self.ended).await {
+            Ok(error) => error.to_string(),
+            Err(_) => "the driver ended by a defect of this release; report it".to_owned(),
+        }
+    }
+
     /// Finishes what is under way, makes it durable, closes the links and the store.
     pub async fn stop(self) {
-        drop(self.stop.send(()));
+        let _ = self.stop.send(());
         let thread = self.thread;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
@@ -99,14 +107,20 @@ pub async fn start<S: Store + 'static>(
     let store = Arc::new(store);
     let key = Arc::new(settings.key);
     let clock = Clock::system();
-    let recipe = Recipe {
-        key: Arc::clone(&key),
+    let nonce = getrandom::u64().map_err(|error| StartError::System(error.to_string()))?;
+    let config = Config {
+        signer: Box::new(Arc::clone(&key)),
         roster: settings.roster,
+        nonce,
         connect: settings.connect,
-        heartbeat: settings.heartbeat,
+        heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
         behind: settings.behind,
+        policy: Policy::built_in(),
     };
-    let replica = recipe.replica(&*store)?;
+    let (replica, ops) = Replica::load(config, &*store)?;
+    if !ops.is_empty() {
+        store.apply(&ops, true)?;
+    }
     let (members, members_seen) = watch::channel(Arc::new(replica.members()));
     let (events, transport_inbox) = mpsc::channel(TRANSPORT_INBOX);
     let transport =
@@ -115,28 +129,29 @@ pub async fn start<S: Store + 'static>(
     let (commands, command_inbox) = mpsc::channel(COMMAND_INBOX);
     let (status, status_seen) = watch::channel(Arc::new(replica.status(clock.now_ms())));
     let (stop, stopped) = oneshot::channel();
+    let (failed, ended) = oneshot::channel();
     let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen);
     let driver = Driver {
-        recipe,
         replica,
         store,
+        store_id: settings.store,
         watermark,
+        marked_ms: 0,
         clock,
         transport,
         members,
         status,
         status_at_ms: 0,
         tickets: Tickets::default(),
-        broken: false,
     };
     let inbox = Inbox { transport: transport_inbox, commands: command_inbox, stopped };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| StartError::System(error.to_string()))?;
     let thread = std::thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || driver.run(inbox, &runtime))
+        .spawn(move || driver.run(inbox, &runtime, failed))
         .map_err(|error| StartError::System(error.to_string()))?;
-    Ok(Running { handle, local_addr, stop, thread })
+    Ok(Running { handle, local_addr, stop, ended, thread })
 }
 
 /// Frames that wait; times the longest frame this bounds the memory for what arrives.
@@ -149,37 +164,6 @@ const BATCH_EVENTS: usize = 256;
 const BATCH_OPS: usize = 1_000;
 /// How often, at most, a new status is shown while there is work.
 const STATUS_MS: u64 = 100;
-
-/// Everything from which a replica is made, again after the store refused a batch.
-struct Recipe {
-    key: Arc<NodeKey>,
-    roster: Roster,
-    connect: Vec<String>,
-    heartbeat: Duration,
-    behind: bool,
-}
-
-impl Recipe {
-    /// Loads the replica; writes what it says the store lacks.
-    fn replica(&self, store: &dyn Store) -> Result<Replica, StartError> {
-        let nonce =
-            getrandom::u64().map_err(|error| StartError::System(error.to_string()))?;
-        let config = Config {
-            signer: Box::new(Arc::clone(&self.key)),
-            roster: self.roster.clone(),
-            nonce,
-            connect: self.connect.clone(),
-            heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
-            behind: self.behind,
-            policy: Policy::built_in(),
-        };
-        let (replica, ops) = Replica::load(config, store)?;
-        if !ops.is_empty() {
-            store.apply(&ops, true)?;
-        }
-        Ok(replica)
-    }
-}
 
 enum Input {
     Transport(TransportEvent),
@@ -249,42 +233,55 @@ impl Tickets {
 }
 
 struct Driver<S> {
-    recipe: Recipe,
     replica: Replica,
     store: Arc<S>,
+    store_id: StoreId,
     watermark: Watermark,
+    marked_ms: u64,
     clock: Clock,
     transport: Transport,
     members: watch::Sender<Members>,
     status: watch::Sender<Arc<Status>>,
     status_at_ms: u64,
     tickets: Tickets,
-    /// The store cannot even be read any more.
-    broken: bool,
 }
 
 impl<S: Store> Driver<S> {
-    fn run(mut self, mut inbox: Inbox, runtime: &tokio::runtime::Runtime) {
-        loop {
-            let wait = self.replica.next_deadline().saturating_sub(self.clock.now_ms());
-            let wait = Duration::from_millis(wait);
-            let Some(first) = runtime.block_on(inbox.next(wait)) else { break };
-            let idle = self.turn(first, &mut inbox);
-            self.show_status(idle);
-            if self.broken {
-                break;
+    fn run(
+        mut self,
+        mut inbox: Inbox,
+        runtime: &tokio::runtime::Runtime,
+        failed: oneshot::Sender<StoreError>,
+    ) {
+        let outcome = self.run_until_stopped(&mut inbox, runtime);
+        let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| STOPPING.to_owned());
+        self.tickets.fail(&reason);
+        runtime.block_on(self.transport.shutdown());
+        match outcome.and_then(|()| self.store.sync()) {
+            Ok(()) => self.mark(),
+            Err(error) => {
+                tracing::error!(%error, "the node stops");
+                drop(failed.send(error));
             }
         }
-        self.tickets.fail("the node is shutting down");
-        runtime.block_on(self.transport.shutdown());
-        self.mark(true);
-        if let Err(error) = self.store.sync() {
-            tracing::error!(%error, "the store could not be synced at the end");
+    }
+
+    fn run_until_stopped(
+        &mut self,
+        inbox: &mut Inbox,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), StoreError> {
+        loop {
+            let wait = self.replica.next_deadline().saturating_sub(self.clock.now_ms());
+            let next = runtime.block_on(inbox.next(Duration::from_millis(wait)));
+            let Some(first) = next else { return Ok(()) };
+            let idle = self.turn(first, inbox)?;
+            self.show_status(idle);
         }
     }
 
     /// Handles what waits as one batch. Gives whether nothing waits any more.
-    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> bool {
+    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> Result<bool, StoreError> {
         let store = Arc::clone(&self.store);
         let mut overlay = Overlay::new(&*store);
         let mut deferred = Vec::new();
@@ -292,7 +289,7 @@ impl<S: Store> Driver<S> {
         let mut taken = 0;
         while let Some(input) = next {
             taken += 1;
-            let full = taken >= BATCH_EVENTS || overlay.len() >= BATCH_OPS;
+            let full = taken >= BATCH_EVENTS || overlay.pending() >= BATCH_OPS;
             next = if full { None } else { inbox.waiting() };
             // Under steady load the inbox is never empty; a deadline is met all the same.
             let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();
@@ -305,26 +302,35 @@ impl<S: Store> Driver<S> {
                 }
             }
         }
+        // When the store refuses the batch nothing of the turn has left the node; it stops, and starts
+        // again from what is durable.
         let ops = overlay.into_ops();
-        match self.persist(&ops) {
-            Ok(()) => deferred.into_iter().for_each(|action| self.perform(action)),
-            Err(error) => self.start_over(&error),
+        if !ops.is_empty() {
+            self.store.apply(&ops, true)?;
+            if self.clock.now_ms() >= self.marked_ms + MARK_MS {
+                self.mark();
+            }
         }
-        taken < BATCH_EVENTS
+        deferred.into_iter().for_each(|action| self.perform(action));
+        Ok(taken < BATCH_EVENTS)
     }
 
-    fn persist(&mut self, ops: &[Op]) -> Result<(), StoreError> {
-        if ops.is_empty() {
-            return Ok(());
+    /// Notes outside the store how far it has come.
+    fn mark(&mut self) {
+        self.marked_ms = self.clock.now_ms();
+        if !self.replica.is_ready() {
+            return;
         }
-        self.store.apply(ops, true)?;
-        self.mark(false);
-        Ok(())
-    }
-
-    fn mark(&mut self, at_close: bool) {
-        let now = if at_close { u64::MAX } else { self.clock.now_ms() };
-        if let Err(error) = self.watermark.record(self.replica.feed_position(), now) {
+        let mark = Mark {
+            store: self.store_id,
+            position: self.replica.feed_position(),
+            records: Some(self.replica.history().state.records),
+        };
+        // After a loss was made good from the peers, the old mark speaks of a store that is no more.
+        let behind = self.watermark.check(mark.store, mark.position).is_err();
+        let written =
+            if behind { self.watermark.replace(mark) } else { self.watermark.record(mark) };
+        if let Err(error) = written {
             tracing::warn!(%error, "the watermark could not be written");
         }
     }
@@ -368,24 +374,6 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// The store refused a batch (the disk is full, for example): nothing of the turn happened. The
-    /// replica is loaded again from what is durable, as after a crash, and the links start anew.
-    fn start_over(&mut self, error: &StoreError) {
-        tracing::error!(%error, "the store refused a batch; starting over from what is durable");
-        self.tickets.fail(&error.to_string());
-        for link in self.transport.link_stats() {
-            self.transport.close(link.link, "this node's store refused a batch");
-        }
-        std::thread::sleep(START_OVER_PAUSE);
-        match self.recipe.replica(&*self.store) {
-            Ok(replica) => self.replica = replica,
-            Err(error) => {
-                tracing::error!(%error, "the store cannot be read; the node stops");
-                self.broken = true;
-            }
-        }
-    }
-
     fn show_status(&mut self, idle: bool) {
         let now = self.clock.now_ms();
         if idle || now >= self.status_at_ms + STATUS_MS {
@@ -395,15 +383,19 @@ impl<S: Store> Driver<S> {
     }
 }
 
-/// A pause before the next attempt, so that a full disk does not spin.
-const START_OVER_PAUSE: Duration = Duration::from_millis(500);
+/// What clients are told whose requests were still waiting at the end.
+const STOPPING: &str = "the node is shutting down";
+/// How often, at most, the watermark is written while there is work.
+const MARK_MS: u64 = 1_000;
 
 impl From<TransportEvent> for Event {
     fn from(event: TransportEvent) -> Self {
         match event {
             // The hello may leave before the peer has accepted us: half a round trip earlier.
             TransportEvent::LinkSecured { link, peer } => Self::LinkUp { link, peer, dialed: true },
-            TransportEvent::LinkUp { link, peer, dialed, .. } => Self::LinkUp { link, peer, dialed },
+            TransportEvent::LinkUp { link, peer, dialed, .. } => {
+                Self::LinkUp { link, peer, dialed }
+            }
             TransportEvent::LinkDown { link, reason, .. } => Self::LinkDown { link, reason },
             TransportEvent::Frame { link, bytes, .. } => Self::Frame { link, bytes },
             TransportEvent::Sent { link, bytes } => Self::Sent { link, bytes },

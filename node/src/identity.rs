@@ -93,6 +93,12 @@ impl NodeKey {
         Ok(Self::from_seed(&seed))
     }
 
+    /// The seed that [`Self::from_seed`] takes. It is the secret itself: handle it as such.
+    #[must_use]
+    pub fn seed(&self) -> [u8; 32] {
+        self.signing.to_bytes()
+    }
+
     /// The key that a seed of 32 bytes stands for. The same seed gives the same key.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {

@@ -12,6 +12,7 @@
 pub mod clock;
 pub mod driver;
 pub mod handle;
+pub mod http;
 pub mod identity;
 pub mod kv;
 pub mod relay;

@@ -8,6 +8,7 @@
 //! commit does, and `sync` for who sends what to whom.
 
 pub mod action;
+mod causality;
 pub mod codec;
 pub mod commit;
 mod contact;
@@ -37,7 +38,9 @@ use crdt_model::policy::{Policy, RESOLVER};
 
 use self::action::Action;
 use self::commit::{Head, Opening};
-use self::event::{Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest};
+use self::event::{
+    Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest,
+};
 use self::frame::Digests;
 use self::history::History;
 use self::limits::{ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX};
@@ -216,6 +219,12 @@ impl Replica {
     #[must_use]
     pub const fn feed_position(&self) -> u64 {
         self.history.state.feed
+    }
+
+    /// Whether nothing that the node had acknowledged is missing, as far as it knows.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// The keys that may open a link.

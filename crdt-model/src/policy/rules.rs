@@ -4,7 +4,7 @@ use super::Rule::{
     AddWins, AnyBlock, Greatest, LastWriter, Least, Owner, OwnerElseLeast, SourcePriority,
 };
 use super::{Attribute, Class, Rule};
-use crate::attribute::{Member, ValueType};
+use crate::attribute::ValueType;
 
 /// A business register knows best, then a clerk who looked, then the books, then sales.
 pub(super) const SOURCE_KINDS: [&str; 4] = ["register", "manual", "erp", "crm"];
@@ -112,13 +112,18 @@ pub(super) const LISTED: &[(&str, Rule)] = &[
 /// The rule of an attribute that is not listed: safe for its class, sensible for its kind.
 pub(super) fn fallback(attribute: &Attribute) -> Rule {
     let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
-    match attribute.value {
-        ValueType::Group(members) if is_block(members) => AnyBlock,
-        _ if attribute.pattern.starts_with("x/") && !is_at_stake => LastWriter,
-        _ if is_item(attribute) => AddWins,
-        ValueType::Ranked(_) if is_at_stake => Greatest,
-        _ if is_at_stake => Owner,
-        _ => SourcePriority,
+    if is_block(attribute) {
+        AnyBlock
+    } else if attribute.pattern.starts_with("x/") && !is_at_stake {
+        LastWriter
+    } else if is_item(attribute) {
+        AddWins
+    } else if !is_at_stake {
+        SourcePriority
+    } else if matches!(attribute.value, ValueType::Ranked(_)) {
+        Greatest
+    } else {
+        Owner
     }
 }
 
@@ -128,7 +133,8 @@ pub(super) fn is_item(attribute: &Attribute) -> bool {
 }
 
 /// A block is a reason, and perhaps a day until which it stands.
-fn is_block(members: &[Member]) -> bool {
+fn is_block(attribute: &Attribute) -> bool {
+    let ValueType::Group(members) = attribute.value else { return false };
     members.iter().any(|member| member.name == "reason")
         && members.iter().all(|member| matches!(member.name, "reason" | "until"))
 }

@@ -130,3 +130,10 @@ fn a_policy_is_data_and_its_digest_names_it() {
     assert_ne!(other.digest(), policy.digest());
     assert!(serde_json::from_str::<Policy>(&json.replace("\"version\"", "\"vers\"")).is_err());
 }
+
+#[test]
+fn no_rule_names_an_attribute_that_is_not_in_the_table() {
+    for (pattern, _) in rules::LISTED {
+        assert!(attribute::table().iter().any(|row| row.pattern == *pattern), "{pattern}");
+    }
+}

@@ -278,11 +278,7 @@ pub struct Draft {
 impl Draft {
     /// Completes the header and signs it.
     #[must_use]
-    pub fn sign(
-        mut self,
-        network: &NetworkId,
-        signer: impl FnOnce(&[u8]) -> [u8; 64],
-    ) -> Commit {
+    pub fn sign(mut self, network: &NetworkId, signer: impl FnOnce(&[u8]) -> [u8; 64]) -> Commit {
         let items: Vec<Vec<u8>> = self
             .items
             .into_iter()

@@ -32,8 +32,7 @@ impl Replica {
     /// the first did not get through, so that two nodes seldom call each other at the same time.
     pub(super) fn dials_planned(&self) -> impl Iterator<Item = (&Member, u64)> {
         let members = self.history.roster.members();
-        let outbound_only =
-            members.get(&self.node).is_none_or(|own| own.addresses.is_empty());
+        let outbound_only = members.get(&self.node).is_none_or(|own| own.addresses.is_empty());
         self.peers.iter().filter_map(move |(node, peer)| {
             let member = members.get(node).copied()?;
             if peer.link.is_some() || peer.dialing || member.addresses.is_empty() {
@@ -76,8 +75,10 @@ impl Replica {
             let caller = |dialed: bool| if dialed { self.node } else { peer };
             let old = self.links.get(&other).is_some_and(|link| caller(link.dialed) == lower);
             let spare = if old && caller(dialed) != lower { id } else { other };
-            turn.actions
-                .push(Action::Close { link: spare, reason: "a second link of one pair".to_owned() });
+            turn.actions.push(Action::Close {
+                link: spare,
+                reason: "a second link of one pair".to_owned(),
+            });
             if spare == id {
                 return;
             }

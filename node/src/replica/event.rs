@@ -194,13 +194,17 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteRefusal {
     /// The clock of this node is further from its peers' than the bound.
-    #[error("the clock of this node is {offset_s} s away from its peers; set it right, then write again")]
+    #[error(
+        "the clock of this node is {offset_s} s away from its peers; set it right, then write again"
+    )]
     ClockSkew {
         /// How far ahead (positive) or behind, in seconds.
         offset_s: i64,
     },
     /// The node lost data and has not yet fetched it back.
-    #[error("this node's store is behind what it had acknowledged; it serves no writes until it caught up")]
+    #[error(
+        "this node's store is behind what it had acknowledged; it serves no writes until it caught up"
+    )]
     NotReady,
     /// The record exists already.
     #[error("customer {record} exists already; change it instead")]

@@ -6,6 +6,7 @@
 //! changes becomes one batch ([`History::apply`]). Judging is a pure function of the commit, its
 //! causal past and the roster; `docs/replication.md` lists the verdicts.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::document::{Author, CustomerDocument, Refusal};
@@ -16,6 +17,7 @@ use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
+use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Opening};
 use super::layout;
 use super::limits::CLOCK_OFFSET_MS_MAX;
@@ -109,9 +111,7 @@ impl History {
             }
         }
         let state = match view.get(layout::STATE)? {
-            Some(bytes) => {
-                State::decode(&bytes).map_err(|_| ReadError::damaged(layout::STATE))?
-            }
+            Some(bytes) => State::decode(&bytes).map_err(|_| ReadError::damaged(layout::STATE))?,
             None => State::default(),
         };
         Ok(Self { roster, vector: Vector::from_logs(logs), state, policy })
@@ -194,9 +194,11 @@ impl History {
         if !self.holds(end, view)? {
             return Ok(Some(Place::MissingCause));
         }
-        let same_author =
-            self.vector.get(&end.log).is_some_and(|before| before.node == opening.node);
-        Ok((!same_author).then_some(Place::Unauthentic("it continues a log of another author")))
+        let continues = self.vector.get(&end.log).is_some_and(|before| {
+            before.node == opening.node && before.incarnation < opening.incarnation
+        });
+        let wrong = Place::Unauthentic("it does not continue an earlier log of its author");
+        Ok((!continues).then_some(wrong))
     }
 
     /// Whether exactly this commit is held.
@@ -229,37 +231,50 @@ impl History {
             .records()
             .map(|(record, change)| {
                 let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
-                Ok(self.judge_item(header, author, region, &before, change))
+                self.judge_item(&ItemOf { header, author, region, change }, &before, view)
             })
             .collect()
     }
 
     /// Judges one item against the document as it was before it.
-    #[must_use]
-    pub fn judge_item(
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or a value is damaged.
+    fn judge_item(
         &self,
-        header: &Header,
-        author: &NodeId,
-        region: &Region,
+        item: &ItemOf<'_>,
         before: &CustomerDocument,
-        change: &[u8],
-    ) -> Verdict {
-        let cut = self.roster.cut(author, &header.log, header.epoch);
+        view: &dyn View,
+    ) -> Result<Verdict, ReadError> {
+        let header = item.header;
+        let cut = self.roster.cut(item.author, &header.log, header.epoch);
         if cut.is_some_and(|last| header.seq > last) {
-            return Verdict::Quarantined {
+            return Ok(Verdict::Quarantined {
                 code: "author-revoked".to_owned(),
                 text: "its author's membership was revoked before it was accepted".to_owned(),
-            };
+            });
         }
         let author =
-            Author { commit: header.commit(), time: header.time, region: region.clone() };
-        match before.admit(&author, change) {
+            Author { commit: header.commit(), time: header.time, region: item.region.clone() };
+        let past = Past { header, vector: &self.vector, view };
+        let failed = Cell::new(None);
+        let seen = |cause: &CommitRef| {
+            past.includes(cause).unwrap_or_else(|error| {
+                failed.set(Some(error));
+                false
+            })
+        };
+        let outcome = before.admit_seen(&author, item.change, &seen);
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        Ok(match outcome {
             Ok(after) => Verdict::Applied(Box::new(after)),
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }
             Err(Refusal::Defect(text)) => Verdict::Held(text),
-        }
+        })
     }
 
     /// Takes a judged commit: moves the vector, the state and the digests, and gives the batch.
@@ -291,6 +306,7 @@ impl History {
             differences.extend(batch.item(item, verdict)?);
         }
         batch.store_commit(commit);
+        batch.ops.extend(causality::notes(header));
         let entry = FeedEntry { commit: header.commit(), records: differences };
         let key = layout::feed_key(batch.state.feed);
         batch.put(key, canonical_json(&entry).into_bytes());
@@ -368,11 +384,8 @@ impl History {
     /// [`ReadError`] when the store fails or a value is damaged.
     pub fn rebuild(&self, record: &RecordId, view: &dyn View) -> Result<Rebuilt, ReadError> {
         let records = Records::new(view);
-        let mut rebuilt = Rebuilt {
-            document: CustomerDocument::empty(),
-            quarantined: Vec::new(),
-            held: None,
-        };
+        let mut rebuilt =
+            Rebuilt { document: CustomerDocument::empty(), quarantined: Vec::new(), held: None };
         let mut after = 0;
         loop {
             let page = records.history(record, after, LOAD_PAGE)?;
@@ -397,12 +410,14 @@ impl History {
         let whole = records.commit(commit)?.ok_or_else(damaged)?;
         let header = &whole.signed.header;
         let author = self.vector.get(&commit.log).ok_or_else(damaged)?.node;
-        let region = self.roster.member_at(&author, header.epoch).ok_or_else(damaged)?.region.clone();
+        let region =
+            self.roster.member_at(&author, header.epoch).ok_or_else(damaged)?.region.clone();
         for (index, (about, change)) in (0..).zip(whole.records()) {
             if about != *record {
                 continue;
             }
-            match self.judge_item(header, &author, &region, &rebuilt.document, change) {
+            let item = ItemOf { header, author: &author, region: &region, change };
+            match self.judge_item(&item, &rebuilt.document, records.view())? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
                     record: *record,
@@ -416,6 +431,14 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// One item with what its verdict depends on besides the document.
+struct ItemOf<'a> {
+    header: &'a Header,
+    author: &'a NodeId,
+    region: &'a Region,
+    change: &'a [u8],
 }
 
 /// A record built again from its commits.

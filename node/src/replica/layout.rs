@@ -28,6 +28,8 @@ pub const FEED: u8 = b'f';
 pub const VECTOR: u8 = b'v';
 /// Lookup index: customer numbers, tax ids, account numbers, words of names.
 pub const INDEX: u8 = b'x';
+/// What a commit follows: by its log and the followed log, newest first.
+pub const FOLLOWED: u8 = b'b';
 /// Records whose golden record has a conflict.
 pub const CONFLICT: u8 = b'k';
 /// Records held because of a defect.
@@ -81,6 +83,20 @@ pub fn feed_key(position: u64) -> Vec<u8> {
 #[must_use]
 pub fn vector_key(log: &LogId) -> Vec<u8> {
     join(VECTOR, &[log.as_bytes()])
+}
+
+/// The key under which a commit's log notes how far it followed another log. The number counts down,
+/// so that a scan from a commit on meets the newest note at or before it first.
+#[must_use]
+pub fn followed_key(commit: &CommitRef, followed: &LogId) -> Vec<u8> {
+    let newest_first = (u64::MAX - commit.seq).to_be_bytes();
+    join(FOLLOWED, &[commit.log.as_bytes(), followed.as_bytes(), &newest_first])
+}
+
+/// The prefix of every note that a log made about another one.
+#[must_use]
+pub fn followed_prefix(log: &LogId, followed: &LogId) -> Vec<u8> {
+    join(FOLLOWED, &[log.as_bytes(), followed.as_bytes()])
 }
 
 /// The key of an answered request, under the day (since 1970) on which it was answered.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::layout::{self, Lookup};
+use super::roster::Roster;
 use super::vector::LogState;
 use crate::kv::{ReadError, View};
 
@@ -66,6 +67,12 @@ impl<'a> Records<'a> {
         Self(view)
     }
 
+    /// The view that is read.
+    #[must_use]
+    pub const fn view(&self) -> &'a dyn View {
+        self.0
+    }
+
     /// The golden record of a customer.
     ///
     /// # Errors
@@ -118,6 +125,14 @@ impl<'a> Records<'a> {
     /// As [`Self::golden`].
     pub fn log(&self, log: &LogId) -> Result<Option<LogState>, ReadError> {
         self.read(&layout::vector_key(log), |bytes| LogState::decode(bytes).ok())
+    }
+
+    /// The roster.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn roster(&self) -> Result<Option<Roster>, ReadError> {
+        self.read(layout::ROSTER, |bytes| Roster::decode(bytes).ok())
     }
 
     /// A whole commit.
@@ -228,9 +243,7 @@ impl<'a> Records<'a> {
     fn decode_all<T: serde::de::DeserializeOwned>(&self, pairs: &[Pair]) -> Page<T> {
         pairs
             .iter()
-            .map(|(key, value)| {
-                serde_json::from_slice(value).map_err(|_| ReadError::damaged(key))
-            })
+            .map(|(key, value)| serde_json::from_slice(value).map_err(|_| ReadError::damaged(key)))
             .collect()
     }
 

@@ -81,7 +81,9 @@ pub enum RosterError {
     #[error("this is not a roster: {0}")]
     Malformed(#[from] CodecError),
     /// An entry is not signed by the network key, or does not follow the one before it.
-    #[error("roster entry {height} is not signed by the network's key or does not follow the one before it; fetch the roster again from the operator of the network")]
+    #[error(
+        "roster entry {height} is not signed by the network's key or does not follow the one before it; fetch the roster again from the operator of the network"
+    )]
     Chain {
         /// Which.
         height: u64,
@@ -95,7 +97,9 @@ pub enum RosterError {
         theirs: String,
     },
     /// The network key signed two different entries at one height.
-    #[error("the network has two rosters that differ from entry {height} on; one operator must reissue its entries on top of the other's roster")]
+    #[error(
+        "the network has two rosters that differ from entry {height} on; one operator must reissue its entries on top of the other's roster"
+    )]
     Forked {
         /// The first entry that differs.
         height: u64,
@@ -364,7 +368,9 @@ impl Roster {
         check_name(&member.name)?;
         let members = self.members();
         if members.len() >= MEMBERS_MAX || self.entries.len() >= ROSTER_ENTRIES_MAX {
-            return Err(RosterError::Invalid(format!("a network has at most {MEMBERS_MAX} members")));
+            return Err(RosterError::Invalid(format!(
+                "a network has at most {MEMBERS_MAX} members"
+            )));
         }
         let taken =
             members.values().any(|other| other.name == member.name && other.node != member.node);
@@ -380,9 +386,9 @@ impl Roster {
             })
         };
         match member.addresses.iter().find(|address| !with_port(address)) {
-            Some(address) => Err(RosterError::Invalid(format!(
-                "{address:?} is not an address; write host:port"
-            ))),
+            Some(address) => {
+                Err(RosterError::Invalid(format!("{address:?} is not an address; write host:port")))
+            }
             None => Ok(()),
         }
     }

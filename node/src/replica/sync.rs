@@ -332,8 +332,9 @@ impl Replica {
                 continue;
             }
             link.lacking.insert(log);
-            let spared =
-                linked.as_ref().is_some_and(|linked| linked.contains(&first_8(link.peer.as_bytes())));
+            let spared = linked
+                .as_ref()
+                .is_some_and(|linked| linked.contains(&first_8(link.peer.as_bytes())));
             let due = if spared { turn.now_ms + HEARTBEAT_MS } else { turn.now_ms };
             link.owed_at_ms = Some(link.owed_at_ms.map_or(due, |owed| owed.min(due)));
         }

@@ -10,9 +10,7 @@ use crdt_model::id::{CommitRef, LogId, RecordId};
 use crdt_model::survivorship::resolve;
 
 use super::commit::Hash;
-use super::history::{
-    History, Rebuilt, golden_element, has_conflict, quarantine_element,
-};
+use super::history::{History, Rebuilt, golden_element, has_conflict, quarantine_element};
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
@@ -165,7 +163,8 @@ impl Audit<'_> {
         let rebuilt = match self.history.rebuild(record, self.view) {
             Ok(rebuilt) => rebuilt,
             Err(ReadError::Damaged { .. }) => {
-                self.findings.problem(format!("customer {record} cannot be built: a commit is damaged"));
+                self.findings
+                    .problem(format!("customer {record} cannot be built: a commit is damaged"));
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -251,8 +250,9 @@ impl Audit<'_> {
         }
         if stored != self.counts.index {
             let expected = self.counts.index;
-            self.findings
-                .problem(format!("the lookup index has {stored} entries, it should have {expected}"));
+            self.findings.problem(format!(
+                "the lookup index has {stored} entries, it should have {expected}"
+            ));
         }
         Ok(())
     }

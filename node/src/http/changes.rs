@@ -1,0 +1,93 @@
+//! The feed: what has changed here, gapless and in order, for whoever follows this node.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::App;
+use super::cursor::page_size;
+use super::error::{ApiError, ApiResult, Problem};
+use super::extract::Params;
+use crate::replica::records::RecordDifference;
+
+/// One applied commit and the difference it made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FeedView {
+    /// Its position in this node's feed; keep it, and ask with `since`.
+    pub(crate) position: u64,
+    /// The commit.
+    pub(crate) commit: String,
+    /// The customers that it touched.
+    pub(crate) records: Vec<DifferenceView>,
+}
+
+/// The difference that a commit made to one customer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DifferenceView {
+    /// The id of the customer.
+    pub(crate) id: String,
+    /// Whether it is new; then its fields are those of the customer itself and not listed.
+    pub(crate) created: bool,
+    /// Attribute by attribute.
+    #[schema(value_type = Vec<Object>)]
+    pub(crate) fields: serde_json::Value,
+}
+
+/// A part of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FeedPage {
+    /// The commits, in the order applied here.
+    pub(crate) items: Vec<FeedView>,
+    /// Where to go on, as `since`; null when there is no more now.
+    pub(crate) next: Option<u64>,
+}
+
+/// Which part of the feed.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FeedParams {
+    /// The last position that the client has seen; default 0, the start.
+    #[serde(default)]
+    since: u64,
+    /// The most commits: 1 to 500, default 50.
+    limit: Option<usize>,
+}
+
+/// Follows the node.
+#[utoipa::path(
+    get, path = "/v1/changes", tag = "feed", params(FeedParams),
+    responses(
+        (status = 200, description = "A part of the feed", body = FeedPage),
+        (status = "default", description = "A problem", body = Problem,
+            content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn changes(
+    State(app): State<App>,
+    Params(params): Params<FeedParams>,
+) -> ApiResult<Json<FeedPage>> {
+    app.read(move |records| {
+        let limit = page_size(params.limit);
+        let mut entries = records.feed(params.since, limit + 1)?;
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().map(|(position, _)| *position).filter(|_| more);
+        let items = entries.into_iter().map(|(position, entry)| {
+            let records = entry.records.iter().map(difference).collect::<ApiResult<_>>()?;
+            Ok(FeedView { position, commit: entry.commit.to_string(), records })
+        });
+        Ok(Json(FeedPage { items: items.collect::<ApiResult<_>>()?, next }))
+    })
+    .await
+}
+
+fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
+    let fields = serde_json::to_value(&record.fields);
+    Ok(DifferenceView {
+        id: record.record.to_string(),
+        created: record.created,
+        fields: fields.map_err(|fault| ApiError::defect(&fault.to_string()))?,
+    })
+}

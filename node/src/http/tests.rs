@@ -1,0 +1,56 @@
+//! The interface over a node in memory, and the description that is checked in.
+
+mod access;
+mod customers;
+mod lists;
+mod node;
+
+use super::openapi_json;
+
+/// Where the checked-in description is.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+
+#[test]
+fn the_description_is_the_one_that_is_checked_in() {
+    let made = openapi_json();
+    if std::env::var_os("CONCORD_BLESS").is_some() {
+        std::fs::write(GOLDEN, &made).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    assert!(
+        made == golden,
+        "docs/openapi.json is not what the handlers say; look at the difference and run: \
+         CONCORD_BLESS=1 cargo test -p node --lib the_description"
+    );
+}
+
+#[test]
+fn the_description_covers_every_page_of_the_contract() {
+    let description: serde_json::Value = serde_json::from_str(&openapi_json()).unwrap();
+    assert_eq!(description["openapi"], "3.1.0");
+    let pages = description["paths"].as_object().unwrap();
+    for page in [
+        "/v1/health",
+        "/v1/status",
+        "/v1/peers",
+        "/v1/customers",
+        "/v1/customers/{id}",
+        "/v1/customers/{id}/history",
+        "/v1/conflicts",
+        "/v1/quarantine",
+        "/v1/changes",
+        "/v1/bulk",
+        "/v1/export",
+        "/v1/attributes",
+        "/v1/network/roster",
+        "/v1/openapi.json",
+    ] {
+        assert!(pages.contains_key(page), "{page} is missing");
+    }
+    // Every reference leads somewhere.
+    let text = description.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(description.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+}

@@ -1,0 +1,302 @@
+//! Opening a store: lock, recovery of what can be recovered, format check.
+//!
+//! Never panics, never serves a store that it does not understand, and changes nothing in one that it
+//! refuses, except for setting aside files that the engine can rebuild.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::compact;
+use super::engine::{Engine, Fault, count_blobs, sync_dir};
+use super::format::{self, FORMAT_KEY, StoreId};
+use super::lock::{DirLock, LockError};
+use super::sled_store::{Parts, SledStore, is_empty, load};
+use super::totals::{TOTALS_KEY, Totals};
+use super::value::encode_head;
+use crate::kv::ReadError;
+
+/// The engine's directory in the store directory.
+pub(super) const ENGINE_DIR: &str = "sled";
+
+/// How a store is run. Nothing of it is fixed at creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// How much the engine caches. Its memory is about twice this.
+    pub cache_bytes: u64,
+    /// How often the engine writes and tidies up in the background.
+    pub flush_every_ms: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 256 << 20, flush_every_ms: 500 }
+    }
+}
+
+/// What was found and done while opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenReport {
+    /// The identity of the store.
+    pub store: StoreId,
+    /// Whether the store was created just now. Check it against the [`super::Watermark`]: a store whose
+    /// files were lost looks the same.
+    pub created: bool,
+    /// How many half-written snapshot files of a killed process were removed.
+    pub leftovers: usize,
+    /// Where damaged snapshot files were moved to, if there were any. Nothing in them is missed.
+    pub moved_aside: Option<PathBuf>,
+    /// Files in the engine's blob directory, which are never made durable. More than 0 is an alarm.
+    pub blobs: u64,
+}
+
+/// Why a store was not opened. No record in it was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or this one, has the store open.
+    #[error(
+        "The store in {} is in use by another node{}. Stop that node, or give this one a directory of its own.",
+        dir.display(),
+        pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+    )]
+    Locked {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// The process that holds it, if known.
+        pid: Option<u32>,
+    },
+    /// The files are damaged beyond what the engine can read.
+    #[error(
+        "The store in {} is damaged and cannot be opened: {reason}. Move this directory away and keep it, then \
+         start the node again: it begins with an empty store and fetches its records from its peers.",
+        dir.display()
+    )]
+    Damaged {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// What the engine said.
+        reason: String,
+    },
+    /// The store was written by another release.
+    #[error(
+        "The store in {} has format {found}, but this release reads format {supported}. Use the release \
+         that wrote it, or a newer one that can convert it.",
+        dir.display()
+    )]
+    Format {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// The format of the store.
+        found: String,
+        /// The format of this release.
+        supported: String,
+    },
+    /// The directory holds something else.
+    #[error("{} does not hold a Concord store ({reason}). Give the node another directory.", dir.display())]
+    Foreign {
+        /// The directory that was named.
+        dir: PathBuf,
+        /// What it holds instead.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("The disk that holds {} is full. Free some space, then start the node again.", dir.display())]
+    Full {
+        /// The directory of the store.
+        dir: PathBuf,
+    },
+    /// The operating system refuses access.
+    #[error(
+        "The node may not read and write {} ({reason}). Give the account that runs the node access, then start \
+         it again.",
+        dir.display()
+    )]
+    Denied {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// Another error of the disk, the engine or the operating system.
+    #[error("The store in {} cannot be opened: {reason}. Check the disk, then start the node again.", dir.display())]
+    Unavailable {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// What the engine or the operating system said.
+        reason: String,
+    },
+}
+
+impl OpenError {
+    fn of(dir: &Path, fault: Fault) -> Self {
+        let dir = dir.to_owned();
+        match fault {
+            Fault::Full => Self::Full { dir },
+            Fault::Held => Self::Locked { dir, pid: None },
+            Fault::Denied(reason) => Self::Denied { dir, reason },
+            Fault::Corrupt(reason) | Fault::Panic(reason) => Self::Damaged { dir, reason },
+            Fault::Foreign(reason) => Self::Foreign { dir, reason },
+            Fault::Other(reason) => Self::Unavailable { dir, reason },
+            Fault::Stopped => Self::Unavailable { dir, reason: Fault::Stopped.reason() },
+        }
+    }
+}
+
+/// Opens or creates the store in `dir`.
+pub(super) fn open(
+    dir: &Path,
+    options: &StoreOptions,
+) -> Result<(SledStore, OpenReport), OpenError> {
+    let fail = |fault: Fault| OpenError::of(dir, fault);
+    let lock = prepare(dir)?;
+    let leftovers = remove_leftovers(&dir.join(ENGINE_DIR)).map_err(|e| fail(e.into()))?;
+    let (engine, moved_aside) = open_engine(dir, options).map_err(fail)?;
+    sync_names(dir).map_err(|e| fail(e.into()))?;
+    let (store, totals, created) = identify(dir, &engine)?;
+    let blobs = count_blobs(&dir.join(ENGINE_DIR));
+    if leftovers > 0 {
+        tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");
+    }
+    if let Some(aside) = &moved_aside {
+        tracing::warn!(aside = %aside.display(), "set damaged snapshot files aside; the log has everything");
+    }
+    if blobs > 0 {
+        tracing::error!(
+            blobs,
+            "the engine wrote blob files, which are not safe in a power cut: report this"
+        );
+    }
+    let parts = Parts { engine, lock, id: store, dir: dir.to_owned(), options: *options };
+    let report = OpenReport { store, created, leftovers, moved_aside, blobs };
+    Ok((SledStore::from_parts(parts, totals), report))
+}
+
+/// Creates and locks the directory, and finishes or undoes an interrupted compaction.
+fn prepare(dir: &Path) -> Result<DirLock, OpenError> {
+    let fail = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            OpenError::Foreign { dir: dir.to_owned(), reason: "it is not a directory".to_owned() }
+        }
+        _ => OpenError::of(dir, error.into()),
+    };
+    fs::create_dir_all(dir).map_err(fail)?;
+    let lock = DirLock::take(dir).map_err(|error| match error {
+        LockError::Held(pid) => OpenError::Locked { dir: dir.to_owned(), pid },
+        LockError::Io(error) => fail(error),
+    })?;
+    compact::settle(dir).map_err(fail)?;
+    fs::create_dir_all(dir.join(ENGINE_DIR)).map_err(fail)?;
+    Ok(lock)
+}
+
+/// Makes the names of the store's directories durable.
+fn sync_names(dir: &Path) -> io::Result<()> {
+    sync_dir(dir)?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_dir(parent.unwrap_or_else(|| Path::new(".")))
+}
+
+/// The engine takes `snap.*.generating`, left by a killed process, for a snapshot, and fails.
+fn remove_leftovers(engine_dir: &Path) -> io::Result<usize> {
+    let mut removed = 0;
+    for path in snapshots(engine_dir)? {
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(path)?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// The snapshot files, whole or not.
+fn snapshots(engine_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(engine_dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("snap.") {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Opens the engine; when it finds damage, once more without the files that it can rebuild.
+fn open_engine(dir: &Path, options: &StoreOptions) -> Result<(Engine, Option<PathBuf>), Fault> {
+    let engine_dir = dir.join(ENGINE_DIR);
+    match open_free(&engine_dir, options) {
+        Err(Fault::Corrupt(_)) => {}
+        other => return Ok((other?, None)),
+    }
+    let aside = set_aside(dir, &engine_dir)?;
+    Ok((open_free(&engine_dir, options)?, Some(aside)))
+}
+
+/// Opens the engine, waiting a little for threads of a store that this process has just closed. Nobody
+/// else can hold its files: we hold the lock of the directory.
+fn open_free(engine_dir: &Path, options: &StoreOptions) -> Result<Engine, Fault> {
+    for _ in 0..40 {
+        match Engine::open(engine_dir, options) {
+            Err(Fault::Held) => thread::sleep(Duration::from_millis(50)),
+            other => return other,
+        }
+    }
+    Engine::open(engine_dir, options)
+}
+
+/// Moves the snapshots and the settings file away. Snapshots only shorten the opening. The settings are
+/// always the same: had the file held others, the engine would have said so before it met damage.
+fn set_aside(dir: &Path, engine_dir: &Path) -> io::Result<PathBuf> {
+    let mut number = 1_u32;
+    let mut aside = dir.join("aside-1");
+    while aside.exists() {
+        number += 1;
+        aside = dir.join(format!("aside-{number}"));
+    }
+    fs::create_dir(&aside)?;
+    let conf = Some(engine_dir.join("conf")).filter(|conf| conf.exists());
+    for path in snapshots(engine_dir)?.into_iter().chain(conf) {
+        if let Some(name) = path.file_name() {
+            fs::rename(&path, aside.join(name))?;
+        }
+    }
+    sync_dir(engine_dir)?;
+    sync_dir(&aside)?;
+    Ok(aside)
+}
+
+/// Reads the format entry and the totals, or writes them into an empty store.
+fn identify(dir: &Path, engine: &Engine) -> Result<(StoreId, Totals, bool), OpenError> {
+    let fail = |fault: Fault| OpenError::of(dir, fault);
+    let read = |key: &[u8]| {
+        load(engine, key).map_err(|error| match error {
+            ReadError::Damaged { .. } => {
+                fail(Fault::Corrupt("what it says about itself does not match".to_owned()))
+            }
+            ReadError::Unavailable { reason } => fail(Fault::Corrupt(reason)),
+        })
+    };
+    if let Some(entry) = read(FORMAT_KEY)? {
+        let id = format::decode(&entry).map_err(|found| OpenError::Format {
+            dir: dir.to_owned(),
+            found,
+            supported: format::supported(),
+        })?;
+        let totals = read(TOTALS_KEY)?.as_deref().and_then(Totals::decode);
+        let gone = || fail(Fault::Corrupt("the count of its entries is gone".to_owned()));
+        return Ok((id, totals.ok_or_else(gone)?, false));
+    }
+    if !is_empty(engine).map_err(fail)? {
+        return Err(fail(Fault::Foreign("a sled database of another program".to_owned())));
+    }
+    let id = StoreId::mint().map_err(|error| fail(Fault::Other(error.to_string())))?;
+    let head = encode_head(FORMAT_KEY, &format::encode(id));
+    let mut totals = Totals::default();
+    totals.add(&head);
+    let mut batch = sled::Batch::default();
+    batch.insert(FORMAT_KEY, head);
+    batch.insert(TOTALS_KEY, totals.entry());
+    engine.apply(batch).and_then(|()| engine.sync()).map_err(fail)?;
+    Ok((id, totals, true))
+}

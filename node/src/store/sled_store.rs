@@ -1,0 +1,337 @@
+//! The store on sled: values checked and chunked, one batch at a time, readers never in the middle of one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use super::compact;
+use super::engine::{Engine, Fault, count_blobs, disk_bytes};
+use super::format::{FORMAT_KEY, StoreId};
+use super::lock::DirLock;
+use super::open::{self, ENGINE_DIR, OpenError, OpenReport, StoreOptions};
+use super::totals::{TOTALS_KEY, Totals};
+use super::value::{
+    Head, VALUE_MAX, chunk_count, chunk_key, chunks, decode_head, encode_head, is_sound,
+    parse_chunk_key,
+};
+use super::walk::Walk;
+use super::{CompactReport, Store, StoreError, StoreStats, VerifyReport};
+use crate::kv::{KEY_MAX, KEY_RESERVED, Op, Pair, ReadError, View, last_key, prefix_end};
+
+/// How many entries a walk over the store reads at a time.
+pub(super) const PAGE: usize = 256;
+
+/// A raw entry of the engine: a head or a chunk.
+pub(super) type Entry = (sled::IVec, sled::IVec);
+
+/// What an open store consists of. Fields are dropped in this order: the lock is given back last.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) lock: DirLock,
+    pub(super) id: StoreId,
+    pub(super) dir: PathBuf,
+    pub(super) options: StoreOptions,
+}
+
+/// The store of a node on sled 0.34.7. Dropping it closes it.
+///
+/// At most one per directory. Calls block: keep them off async threads.
+pub struct SledStore {
+    parts: Parts,
+    /// Held for writing while a batch goes in: the engine's iterators would show it half applied.
+    gate: RwLock<Totals>,
+    /// A walk of [`Store::verify`] under way, which batches keep up to date.
+    walk: Walk,
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The engine's own output would be the whole content.
+        f.debug_struct("SledStore").field("dir", &self.parts.dir).finish_non_exhaustive()
+    }
+}
+
+impl SledStore {
+    /// Opens the store in `dir`, or creates it.
+    ///
+    /// Takes 3 to 13 seconds for each 2.6 to 6 GB on disk. Compare the report with the
+    /// [`super::Watermark`] before serving anything: a store whose files were lost opens empty.
+    ///
+    /// # Errors
+    /// When another node uses the store, when it is damaged or of another release, when the disk is full
+    /// or refuses access. No record was changed.
+    pub fn open(dir: &Path, options: &StoreOptions) -> Result<(Self, OpenReport), OpenError> {
+        open::open(dir, options)
+    }
+
+    pub(super) const fn from_parts(parts: Parts, totals: Totals) -> Self {
+        Self { parts, gate: RwLock::new(totals), walk: Walk::new() }
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        self.parts
+    }
+
+    pub(super) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The identity of the store.
+    #[must_use]
+    pub const fn id(&self) -> StoreId {
+        self.parts.id
+    }
+
+    /// The directory of the store.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.parts.dir
+    }
+
+    /// Keeps batches out while it is held.
+    pub(super) fn reading(&self) -> RwLockReadGuard<'_, Totals> {
+        // The totals are set in one piece after a batch, so a panic while it was held leaves no harm.
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, fault: Fault) -> StoreError {
+        StoreError::of(&self.parts.dir, fault)
+    }
+
+    /// Applies the changes; the caller has checked them.
+    fn apply_checked(&self, ops: &[Op]) -> Result<(), Fault> {
+        let engine = &self.parts.engine;
+        // One key may change several times: the last one counts.
+        let last: BTreeMap<&[u8], Option<&[u8]>> = ops
+            .iter()
+            .map(|op| match op {
+                Op::Put(key, value) => (key.as_slice(), Some(value.as_slice())),
+                Op::Delete(key) => (key.as_slice(), None),
+            })
+            .collect();
+        let mut totals = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = *totals;
+        let mut changed = Vec::with_capacity(last.len());
+        let mut batch = sled::Batch::default();
+        for (key, value) in last {
+            let (old, stale) = owned_entries(engine, key)?;
+            stale.into_iter().for_each(|chunk| batch.remove(chunk));
+            let new = value.map(|value| {
+                chunks(key, value).for_each(|(chunk, bytes)| batch.insert(chunk, bytes));
+                encode_head(key, value)
+            });
+            if let Some(head) = &old {
+                next.remove(head);
+            }
+            match &new {
+                Some(head) => {
+                    next.add(head);
+                    batch.insert(key, head.as_slice());
+                }
+                None => batch.remove(key),
+            }
+            changed.push((key, old, new));
+        }
+        batch.insert(TOTALS_KEY, next.entry());
+        engine.apply(batch)?;
+        *totals = next;
+        self.walk.follow(&changed);
+        Ok(())
+    }
+}
+
+impl StoreError {
+    pub(super) fn of(dir: &Path, fault: Fault) -> Self {
+        let dir = dir.to_owned();
+        match fault {
+            Fault::Full => Self::Full { dir },
+            Fault::Denied(reason) => Self::Denied { dir, reason },
+            Fault::Stopped => Self::Stopped { dir },
+            Fault::Held
+            | Fault::Corrupt(_)
+            | Fault::Panic(_)
+            | Fault::Foreign(_)
+            | Fault::Other(_) => Self::Engine { dir, reason: fault.reason() },
+        }
+    }
+}
+
+/// Refuses changes that the layout has no place for.
+fn check(op: &Op) -> Result<(), StoreError> {
+    let key = op.key();
+    if key.is_empty() || key.len() > KEY_MAX {
+        return Err(StoreError::Key { length: key.len() });
+    }
+    if key[0] == KEY_RESERVED || key == FORMAT_KEY {
+        return Err(StoreError::Reserved { key: key.to_vec() });
+    }
+    match op {
+        Op::Put(key, value) if value.len() > VALUE_MAX => {
+            Err(StoreError::TooLong { key: key.clone(), length: value.len() })
+        }
+        Op::Put(..) | Op::Delete(_) => Ok(()),
+    }
+}
+
+impl Store for SledStore {
+    fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError> {
+        ops.iter().try_for_each(check)?;
+        if !ops.is_empty() {
+            self.parts.engine.check_running().map_err(|fault| self.fail(fault))?;
+            self.apply_checked(ops).map_err(|fault| self.fail(fault))?;
+        }
+        if durable { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.parts.engine.sync().map_err(|fault| self.fail(fault))
+    }
+
+    fn verify(&self) -> Result<VerifyReport, StoreError> {
+        let mut report = VerifyReport { blobs: self.stats().blobs, ..VerifyReport::default() };
+        report.complete = self.walk.verify(self, &mut report).map_err(|fault| self.fail(fault))?;
+        Ok(report)
+    }
+
+    fn compact(&self, into: &Path) -> Result<CompactReport, StoreError> {
+        compact::copy(self, into)
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats {
+            disk_bytes: disk_bytes(&self.parts.dir),
+            blobs: count_blobs(&self.parts.dir.join(ENGINE_DIR)),
+        }
+    }
+}
+
+impl View for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        if key.starts_with(&[KEY_RESERVED]) {
+            return Ok(None);
+        }
+        let _batches_wait = self.reading();
+        load(&self.parts.engine, key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, ReadError> {
+        let (start, end) = (prefix.max(from), end_of(prefix));
+        if start >= end.as_slice() {
+            return Ok(Vec::new());
+        }
+        let engine = &self.parts.engine;
+        let _batches_wait = self.reading();
+        let entries: Vec<Entry> =
+            engine.call(|db| db.range(start..&end).take(limit).collect()).map_err(unavailable)?;
+        let resolved = entries
+            .iter()
+            .map(|(key, entry)| resolve(engine, key, entry).map(|value| (key.to_vec(), value)));
+        resolved.collect()
+    }
+
+    fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, ReadError> {
+        let end = end_of(prefix);
+        let engine = &self.parts.engine;
+        let _batches_wait = self.reading();
+        // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
+        // place, and strangers choose bytes of our keys: search forward.
+        let first = |from: &[u8]| {
+            if from >= end.as_slice() {
+                return Ok(None);
+            }
+            let entry = engine.call(|db| db.range(from..&end).next().transpose());
+            Ok(entry.map_err(unavailable)?.map(|(key, _)| key.to_vec()))
+        };
+        match last_key(prefix, first)? {
+            Some(key) => Ok(load(engine, &key)?.map(|value| (key, value))),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The first key behind the caller's keys with this prefix.
+fn end_of(prefix: &[u8]) -> Vec<u8> {
+    prefix_end(prefix).unwrap_or_else(|| vec![KEY_RESERVED])
+}
+
+/// The least key greater than `key`.
+pub(super) fn successor(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+pub(super) fn unavailable(fault: Fault) -> ReadError {
+    ReadError::Unavailable { reason: fault.reason() }
+}
+
+/// Whether the engine holds nothing.
+pub(super) fn is_empty(engine: &Engine) -> Result<bool, Fault> {
+    engine.call(|db| Ok(db.iter().next().transpose()?.is_none()))
+}
+
+/// Up to [`PAGE`] raw entries from `from` on, chunks included.
+pub(super) fn page(engine: &Engine, from: &[u8]) -> Result<Vec<Entry>, Fault> {
+    engine.call(|db| db.range(from..).take(PAGE).collect())
+}
+
+/// The value of `key`, checked.
+pub(super) fn load(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+    match engine.call(|db| db.get(key)).map_err(unavailable)? {
+        Some(entry) => resolve(engine, key, &entry).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The value behind a head, checked.
+pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let damaged = || ReadError::Damaged { key: key.to_vec() };
+    let (checksum, value) = match decode_head(entry).ok_or_else(damaged)? {
+        Head::Inline { checksum, value } => (checksum, value.to_vec()),
+        Head::Chunked { checksum, length } => {
+            let gather = |db: &sled::Db| {
+                // Grows with what is there, not with what a damaged head promises.
+                let mut value = Vec::new();
+                for entry in db.range(chunk_key(key, 0)..chunk_key(key, chunk_count(length))) {
+                    value.extend_from_slice(&entry?.1);
+                }
+                Ok(value)
+            };
+            (checksum, engine.call(gather).map_err(unavailable)?)
+        }
+    };
+    if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }
+}
+
+/// The head of `key`, and the chunk keys that it owns: all that are there, whatever a damaged head says.
+fn owned_entries(
+    engine: &Engine,
+    key: &[u8],
+) -> Result<(Option<sled::IVec>, Vec<sled::IVec>), Fault> {
+    engine.call(|db| {
+        let head = db.get(key)?;
+        let chunks = match head.as_deref().map(decode_head) {
+            None | Some(Some(Head::Inline { .. })) => Vec::new(),
+            Some(Some(Head::Chunked { .. }) | None) => db
+                .range(chunk_key(key, 0)..=chunk_key(key, u32::MAX))
+                .keys()
+                .collect::<Result<_, _>>()?,
+        };
+        Ok((head, chunks))
+    })
+}
+
+/// Whether an entry in the reserved range is the totals or a chunk of a value.
+pub(super) fn is_owned(engine: &Engine, chunk: &[u8]) -> Result<bool, Fault> {
+    if chunk == TOTALS_KEY {
+        return Ok(true);
+    }
+    let Some((key, index)) = parse_chunk_key(chunk) else {
+        return Ok(false);
+    };
+    let head = engine.call(|db| db.get(key))?;
+    let length = match head.as_deref().and_then(decode_head) {
+        Some(Head::Chunked { length, .. }) => length,
+        Some(Head::Inline { .. }) | None => 0,
+    };
+    Ok(index < chunk_count(length))
+}

@@ -6,6 +6,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing

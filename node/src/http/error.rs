@@ -247,7 +247,7 @@ impl From<WriteRefusal> for ApiError {
 /// The store gives its reason as text only.
 fn store_kind(reason: &str) -> &'static Kind {
     let reason = reason.to_lowercase();
-    if reason.contains("no space") || reason.contains("full") {
+    if reason.contains("no space left") || reason.contains(" is full") {
         &STORE_FULL
     } else if reason.contains("shutting down") {
         &SHUTTING_DOWN

@@ -39,8 +39,8 @@ pub trait Store: View + Send + Sync {
     /// given back only afterwards.
     ///
     /// # Errors
-    /// `Key`, `Reserved`, `TooLong`: nothing was changed. All others: the store takes no more changes until
-    /// it was opened again, because what is on disk is not known: nothing of this call may be acknowledged.
+    /// `Key`, `Reserved`, `TooLong`: nothing was changed. All others: what is on disk is not known, so nothing
+    /// of this call may be acknowledged, and the store takes no more changes until it was opened again.
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError>;
 
     /// Makes everything applied so far durable.
@@ -155,6 +155,18 @@ pub enum StoreError {
         dir.display()
     )]
     Engine {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// What the engine or the operating system said.
+        reason: String,
+    },
+    /// The files cannot be read. Nothing was changed.
+    #[error(
+        "The store in {} cannot be read to its end: {reason}. Stop the node and check the disk; if it is sound, \
+         move this directory away and start the node again: it fetches its records from its peers.",
+        dir.display()
+    )]
+    Unreadable {
         /// The directory of the store.
         dir: PathBuf,
         /// What the engine or the operating system said.

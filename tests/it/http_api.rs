@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
-use crate::support::{Network, until_converged};
+use crate::support::{Network, until, until_converged};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef0123456789a";
 
@@ -37,7 +37,7 @@ impl Site {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, router, async {
-            stopped.await.unwrap();
+            drop(stopped.await);
         }));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
@@ -173,15 +173,8 @@ async fn patches_of_one_group_at_once_lose_nothing() {
         writers.spawn(async move { client.write("PATCH", &page, &[], &patch).await });
     }
     writers.join_all().await;
-    let claims = site.client.get(&format!("{page}?view=claims")).await;
-    // Under steady fire the last attempt stands beside the others instead of over them: what counts
-    // is that every member is still said somewhere.
-    let claims = claims["claims"].as_array().unwrap();
-    let said: BTreeSet<&str> = claims
-        .iter()
-        .flat_map(|claim| claim["value"].as_object().unwrap().keys().map(String::as_str))
-        .collect();
-    assert!(members.iter().all(|member| said.contains(member)), "{claims:#?}");
+    let shown = site.client.get(&page).await["customer"]["address"]["main"].clone();
+    assert!(members.iter().all(|member| shown[member] == "X"), "{shown}");
     site.stop().await;
 }
 
@@ -217,6 +210,8 @@ async fn what_goes_in_by_bulk_comes_out_by_export_on_every_node() {
         .map(|i| i["records"].as_array().unwrap().len())
         .sum();
     assert_eq!(touched, 1_000);
+    let heard = |status: &node::replica::status::Status| status.peers[0].equal_golden;
+    until("the digests are told", &[&a.node, &b.node], heard).await;
     let peers = a.client.get("/v1/peers").await;
     assert_eq!(peers["peers"][0]["equal_golden"], true);
     tokio::time::timeout(Duration::from_secs(5), a.stop()).await.unwrap();
@@ -245,10 +240,8 @@ async fn a_roster_that_one_node_is_given_reaches_its_peers() {
         request.send(&roster[..]).unwrap().status().as_u16()
     });
     assert_eq!(status.await.unwrap(), 200);
-    crate::support::until("the roster is there", &[&a.node, &b.node], |status| {
-        status.roster_height == before + 1
-    })
-    .await;
+    until("the roster is there", &[&a.node, &b.node], |status| status.roster_height == before + 1)
+        .await;
     let shown = b.client.get("/v1/network/roster").await;
     assert_eq!(shown["members"].as_array().unwrap().len(), 3);
     assert!(shown["members"].as_array().unwrap().iter().any(|m| m["name"] == "apac-9"));

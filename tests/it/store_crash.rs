@@ -3,6 +3,8 @@
 //!
 //! This proves what survives the death of a process, not of the machine: the kernel lives on here.
 
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

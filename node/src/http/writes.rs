@@ -27,8 +27,9 @@ use crate::replica::event::{
 };
 use crate::replica::records::Records;
 
-/// How often a patch that was put onto a record is tried again because the record changed meanwhile.
-const ATTEMPTS: usize = 5;
+/// How often a patch is put onto the newest version because the record has changed meanwhile. Each
+/// time it fails another write was done, so this many writers of one record can be served at once.
+const ATTEMPTS: usize = 64;
 
 /// What became of a write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -171,8 +172,7 @@ pub(crate) async fn patch(
     author: Author,
     JsonBody { value, digest }: JsonBody,
 ) -> ApiResult<Response> {
-    let mut attempts = 1..ATTEMPTS;
-    loop {
+    for _ in 0..ATTEMPTS {
         let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.policy.clone());
         let day = app.today();
         let plan = app
@@ -186,8 +186,7 @@ pub(crate) async fn patch(
                 plan(&tree, seen.unwrap_or_else(|| document.version()), &values)
             })
             .await?;
-        let is_last = attempts.next().is_none();
-        let precondition = plan.precondition(&expectation, is_last);
+        let precondition = plan.precondition(&expectation);
         let write = RecordWrite { record, precondition, edits: plan.edits };
         let provenance = author.provenance(&digest);
         let source = author.source.clone();
@@ -205,6 +204,8 @@ pub(crate) async fn patch(
             Err(refusal) => return Err(refused(&app, record, refusal).await),
         }
     }
+    let text = "Others change this customer again and again. Nothing was written; send it again.";
+    Err(ApiError::new(&error::CUSTOMER_BUSY, text))
 }
 
 /// What a patch comes to.
@@ -215,13 +216,12 @@ struct Plan {
 }
 
 impl Plan {
-    fn precondition(&self, expectation: &Expectation, is_last: bool) -> Precondition {
+    fn precondition(&self, expectation: &Expectation) -> Precondition {
         match (&expectation.seen, &self.base) {
             (Some(seen), _) if expectation.merge => Precondition::AsOf(seen.clone()),
             (Some(seen), _) => Precondition::IsAt(seen.clone()),
             // The members that the patch does not name were taken from this version: if it is not
-            // the newest any more, they are taken again. Under steady fire both values stay.
-            (None, Some(base)) if is_last => Precondition::AsOf(base.clone()),
+            // the newest any more, they are taken again.
             (None, Some(base)) => Precondition::IsAt(base.clone()),
             (None, None) => Precondition::Exists,
         }

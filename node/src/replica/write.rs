@@ -7,7 +7,7 @@ use crdt_model::golden_record::{Resolution, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
 use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
-use crdt_model::path::{AttributePath, ClaimKey};
+use crdt_model::path::ClaimKey;
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::Assertion;

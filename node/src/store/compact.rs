@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::engine::{Engine, disk_bytes, sync_dir};
+use super::engine::{Engine, Fault, disk_bytes, sync_dir};
 use super::open::{ENGINE_DIR, OpenError, StoreOptions};
 use super::sled_store::{PAGE, SledStore, is_owned, page, resolve, successor};
 use super::totals::Totals;
@@ -75,15 +75,18 @@ impl SledStore {
 /// Copies every value of the store, checked, into a new store directory.
 pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, StoreError> {
     let source = &store.parts().engine;
-    let read_fail = |fault| StoreError::of(&store.parts().dir, fault);
+    let read_fail = |fault| store.unreadable(&fault);
     let write_fail = |fault| StoreError::of(into, fault);
     let create = || {
         fs::create_dir(into)?;
         fs::create_dir(into.join(ENGINE_DIR))
     };
-    create().map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => StoreError::Exists { into: into.to_owned() },
-        _ => write_fail(error.into()),
+    create().map_err(|error: io::Error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            StoreError::Exists { into: into.to_owned() }
+        } else {
+            write_fail(error.into())
+        }
     })?;
     let target =
         Engine::open(&into.join(ENGINE_DIR), &store.parts().options).map_err(write_fail)?;
@@ -103,9 +106,7 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
                 // The value itself is not used: this is the check that it is sound.
                 resolve(source, key, entry).map_err(|error| match error {
                     ReadError::Damaged { key } => StoreError::Damaged { key },
-                    ReadError::Unavailable { reason } => {
-                        StoreError::Engine { dir: store.parts().dir.clone(), reason }
-                    }
+                    ReadError::Unavailable { reason } => read_fail(Fault::Other(reason)),
                 })?;
                 seen.add(entry);
             }

@@ -175,11 +175,13 @@ pub(super) fn open(
 
 /// Creates and locks the directory, and finishes or undoes an interrupted compaction.
 fn prepare(dir: &Path) -> Result<DirLock, OpenError> {
-    let fail = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+    let fail = |error: io::Error| {
+        use io::ErrorKind::{AlreadyExists, NotADirectory};
+        if matches!(error.kind(), AlreadyExists | NotADirectory) {
             OpenError::Foreign { dir: dir.to_owned(), reason: "it is not a directory".to_owned() }
+        } else {
+            OpenError::of(dir, error.into())
         }
-        _ => OpenError::of(dir, error.into()),
     };
     fs::create_dir_all(dir).map_err(fail)?;
     let lock = DirLock::take(dir).map_err(|error| match error {

@@ -95,6 +95,11 @@ impl SledStore {
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A read that failed, for a walk over the store.
+    pub(super) fn unreadable(&self, fault: &Fault) -> StoreError {
+        StoreError::Unreadable { dir: self.parts.dir.clone(), reason: fault.reason() }
+    }
+
     fn fail(&self, fault: Fault) -> StoreError {
         StoreError::of(&self.parts.dir, fault)
     }
@@ -178,8 +183,9 @@ impl Store for SledStore {
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError> {
         ops.iter().try_for_each(check)?;
         if !ops.is_empty() {
-            self.parts.engine.check_running().map_err(|fault| self.fail(fault))?;
-            self.apply_checked(ops).map_err(|fault| self.fail(fault))?;
+            let engine = &self.parts.engine;
+            let applied = engine.check_running().and_then(|()| self.apply_checked(ops));
+            engine.stop_on_error(applied).map_err(|fault| self.fail(fault))?;
         }
         if durable { self.sync() } else { Ok(()) }
     }
@@ -190,7 +196,8 @@ impl Store for SledStore {
 
     fn verify(&self) -> Result<VerifyReport, StoreError> {
         let mut report = VerifyReport { blobs: self.stats().blobs, ..VerifyReport::default() };
-        report.complete = self.walk.verify(self, &mut report).map_err(|fault| self.fail(fault))?;
+        let complete = self.walk.verify(self, &mut report);
+        report.complete = complete.map_err(|fault| self.unreadable(&fault))?;
         Ok(report)
     }
 
@@ -222,8 +229,9 @@ impl View for SledStore {
         }
         let engine = &self.parts.engine;
         let _batches_wait = self.reading();
-        let entries: Vec<Entry> =
-            engine.call(|db| db.range(start..&end).take(limit).collect()).map_err(unavailable)?;
+        let entries: Vec<Entry> = engine
+            .call(|db| db.range(start..&end).take(limit).collect())
+            .map_err(|fault| unavailable(&fault))?;
         let resolved = entries
             .iter()
             .map(|(key, entry)| resolve(engine, key, entry).map(|value| (key.to_vec(), value)));
@@ -241,7 +249,7 @@ impl View for SledStore {
                 return Ok(None);
             }
             let entry = engine.call(|db| db.range(from..&end).next().transpose());
-            Ok(entry.map_err(unavailable)?.map(|(key, _)| key.to_vec()))
+            Ok(entry.map_err(|fault| unavailable(&fault))?.map(|(key, _)| key.to_vec()))
         };
         match last_key(prefix, first)? {
             Some(key) => Ok(load(engine, &key)?.map(|value| (key, value))),
@@ -260,7 +268,7 @@ pub(super) fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-pub(super) fn unavailable(fault: Fault) -> ReadError {
+fn unavailable(fault: &Fault) -> ReadError {
     ReadError::Unavailable { reason: fault.reason() }
 }
 
@@ -276,7 +284,7 @@ pub(super) fn page(engine: &Engine, from: &[u8]) -> Result<Vec<Entry>, Fault> {
 
 /// The value of `key`, checked.
 pub(super) fn load(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-    match engine.call(|db| db.get(key)).map_err(unavailable)? {
+    match engine.call(|db| db.get(key)).map_err(|fault| unavailable(&fault))? {
         Some(entry) => resolve(engine, key, &entry).map(Some),
         None => Ok(None),
     }
@@ -296,7 +304,7 @@ pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u
                 }
                 Ok(value)
             };
-            (checksum, engine.call(gather).map_err(unavailable)?)
+            (checksum, engine.call(gather).map_err(|fault| unavailable(&fault))?)
         }
     };
     if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }

@@ -8,3 +8,4 @@
 
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod support; // starts nodes and networks for the other modules
+mod tidy; // checks on the code itself: layers, files, documents, the lock file

@@ -6,6 +6,10 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
+mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
+mod process; // starts processes for the other modules
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
+mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
 mod tidy; // checks on the code itself: layers, files, documents, the lock file

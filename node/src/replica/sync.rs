@@ -79,9 +79,6 @@ impl Replica {
         link.greeted = true;
         link.linked = hello.linked.iter().copied().collect();
         let node = link.peer;
-        if let Some(peer) = self.peers.get_mut(&node) {
-            (peer.failures, peer.last_error) = (0, None);
-        }
         self.heard(turn, node, hello.clock_ms, &hello.digests);
         let theirs = hello.digests.roster_height;
         if theirs < self.history.roster.height() {
@@ -304,6 +301,10 @@ impl Replica {
         beat: Heartbeat,
     ) -> Outcome {
         self.heard(turn, node, beat.clock_ms, &beat.digests);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            // A link that lasted a heartbeat works; a hello alone proves little.
+            (peer.failures, peer.last_error) = (0, None);
+        }
         let theirs = beat.digests.roster_height;
         if theirs < self.history.roster.height() {
             let entries = self.history.roster.encode_from(theirs);

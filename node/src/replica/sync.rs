@@ -215,7 +215,8 @@ impl Replica {
         let mut fault = None;
         for commit in commits {
             let at = commit.signed.header.commit();
-            match self.take(turn, commit)? {
+            let place = self.take(turn, commit)?;
+            match place {
                 Place::Next { .. } => {
                     taken.insert(at.log);
                 }
@@ -228,9 +229,16 @@ impl Replica {
                 }
             }
             let ours = self.history.vector.seq(&at.log);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.holds(at.log, at.seq, ours);
-                link.progress_ms = turn.now_ms;
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            link.holds(at.log, at.seq, ours);
+            link.progress_ms = turn.now_ms;
+            let fresh = matches!(place, Place::Next { .. });
+            if let Some(peer) = self.peers.get_mut(&link.peer)
+                && (fresh || place == Place::Known)
+            {
+                // Nobody sends what is not durable.
+                peer.holds(at.log, at.seq);
+                peer.ahead = peer.ahead.saturating_sub(u64::from(fresh));
             }
         }
         self.acknowledge(turn, &taken);
@@ -287,8 +295,7 @@ impl Replica {
                 link.holds(*log, *seq, ours);
             }
             if let Some(peer) = self.peers.get_mut(&node) {
-                let reported = peer.reported.entry(*log).or_default();
-                *reported = (*reported).max(*seq);
+                peer.holds(*log, *seq);
             }
         }
     }

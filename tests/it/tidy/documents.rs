@@ -44,7 +44,7 @@ fn links(source: &Source) -> Vec<(usize, &str)> {
 fn is_path(span: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     let ending = [".rs", ".md", ".toml", ".json", ".jsonl", ".csv", "/", ".ci/run"];
-    span.contains('/')
+    span.trim_end_matches('/').contains('/')
         && !span.starts_with(['/', '.'])
         && span.chars().all(allowed)
         && ending.iter().any(|ending| span.ends_with(ending))
@@ -101,7 +101,8 @@ fn identifiers(all: &[Source]) -> BTreeSet<&str> {
 fn documents_name_only_types_and_functions_that_exist() {
     let all = sources();
     let identifiers = identifiers(&all);
-    let guides = ["ARCHITECTURE.md", "docs/replication.md", "docs/data-model.md"];
+    let guides =
+        ["ARCHITECTURE.md", "docs/replication.md", "docs/data-model.md", "docs/storage.md"];
     let mut faults = Vec::new();
     for source in all.iter().filter(|source| guides.contains(&source.path.as_str())) {
         for (number, span) in spans(source) {
@@ -190,6 +191,21 @@ fn the_attribute_table_is_the_one_of_the_code() {
         table += &format!("| `{pattern}` | {title} | {} | `{rule}` | {class} |\n", takes(value));
     }
     agree("docs/data-model.md", &[("attributes", table)]);
+}
+
+/// Every kind of key stands in the table of the storage document.
+#[test]
+fn the_key_layout_is_the_one_of_the_code() {
+    let source = fs::read_to_string(root().join("node/src/replica/layout.rs")).unwrap();
+    let document = fs::read_to_string(root().join("docs/storage.md")).unwrap();
+    let constants = source.lines().filter_map(|line| line.strip_prefix("pub const "));
+    for line in constants {
+        let (name, value) = line.split_once(": ").unwrap();
+        // `COMMIT: u8 = b'c';` or `ROSTER: &[u8] = b"r";`
+        let byte = value.split(['\'', '"']).nth(1).unwrap();
+        let row = format!("| `{byte}` | `{name}` |");
+        assert!(document.contains(&row), "docs/storage.md, \"Key layout\": no row {row}");
+    }
 }
 
 /// What an attribute takes, in words.

@@ -15,10 +15,12 @@ mod history;
 mod init;
 mod network;
 mod peers;
+mod run;
 mod set;
 mod show;
 mod status;
 mod table;
+mod verify;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -50,6 +52,8 @@ enum Command {
     /// Create a network, and say who belongs to it
     #[command(subcommand)]
     Network(network::Command),
+    /// Start the node, and keep it running until it is told to stop
+    Run(run::Args),
     /// Show a customer, by id or by number, tax id, IBAN or name
     Get(get::Args),
     /// Change a customer, or create one
@@ -66,6 +70,8 @@ enum Command {
     Changes(changes::Args),
     /// Write every customer as JSON Lines
     Export(export::Args),
+    /// Check the store of a stopped node: signatures, chains, golden records
+    Verify(verify::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -92,10 +98,14 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
-    crate::telemetry::init_quiet();
+    // A node logs as its configuration says.
+    if !matches!(command, Command::Run(_)) {
+        crate::telemetry::init_quiet();
+    }
     match command {
         Command::Init(args) => init::run(args, context),
         Command::Network(command) => network::run(command, context),
+        Command::Run(args) => run::run(&args, context),
         Command::Get(args) => get::run(args, context),
         Command::Set(args) => set::run(args, context),
         Command::History(args) => history::run(&args, context),
@@ -104,6 +114,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
         Command::Completions(args) => completions::run(&args),
     }
 }

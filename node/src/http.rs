@@ -50,6 +50,7 @@ pub use self::serve::serve;
 use self::token::Tokens;
 use crate::clock::Clock;
 use crate::handle::Handle;
+use crate::replica::event::WriteRefusal;
 use crate::replica::records::Records;
 
 /// The most bytes of a body, except that of `/v1/bulk`.
@@ -87,6 +88,10 @@ impl App {
         read: impl FnOnce(Records<'_>) -> ApiResult<T> + Send + 'static,
     ) -> ApiResult<T> {
         let handle = self.handle.clone();
+        if !handle.status().ready {
+            // A store that lost data must not answer as if nothing were missing.
+            return Err(WriteRefusal::NotReady.into());
+        }
         self.compute(move || read(handle.records())).await?
     }
 

@@ -48,3 +48,14 @@ impl Shutdown {
         "Ctrl-C"
     }
 }
+
+/// Waits for the first signal. For commands that have nothing to finish.
+pub async fn requested() {
+    match Shutdown::listen() {
+        Ok(mut shutdown) => {
+            shutdown.requested().await;
+        }
+        // Then the signal ends the process by itself.
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,5 +1,7 @@
 //! Logging: to standard error, so that standard output stays for answers. Not metrics.
 
+use std::io::{self, IsTerminal as _};
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
@@ -12,7 +14,8 @@ pub fn init(level: &str, format: LogFormat) {
     let is_plain = level.chars().all(|c| c.is_ascii_alphanumeric());
     let directives = if is_plain { format!("warn,node={level}") } else { level.to_owned() };
     let filter = directives.parse().unwrap_or_else(|_| EnvFilter::new("warn,node=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    let builder = builder.with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     // A test of the same process may have set it up before.
     drop(match format {
         LogFormat::Text => builder.with_target(false).try_init(),
@@ -23,5 +26,6 @@ pub fn init(level: &str, format: LogFormat) {
 /// Sets up logging for a command that ends: warnings only, without times.
 pub fn init_quiet() {
     let builder = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
-    drop(builder.without_time().with_target(false).with_writer(std::io::stderr).try_init());
+    let builder = builder.with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    drop(builder.without_time().with_target(false).try_init());
 }

@@ -6,6 +6,7 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod examples; // every example runs and ends as it says
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing

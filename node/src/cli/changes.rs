@@ -19,8 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let request =
-        Request::get("/v1/changes").query("since", args.since).query("limit", args.limit);
+    let request = Request::get("/v1/changes").query("since", args.since).query("limit", args.limit);
     let answer = context.client(&args.node)?.ask(&request)?;
     context.show(&answer, people)?;
     Ok(Exit::Ok)
@@ -42,7 +41,11 @@ fn people(answer: &Json) -> String {
         Some(next) => format!("There are more; go on with --since {next}\n"),
         None => String::new(),
     };
-    if table.is_empty() { "Nothing has changed since.\n".to_owned() } else { format!("{table}{more}") }
+    if table.is_empty() {
+        "Nothing has changed since.\n".to_owned()
+    } else {
+        format!("{table}{more}")
+    }
 }
 
 fn difference(record: &Json) -> String {
@@ -55,5 +58,9 @@ fn difference(record: &Json) -> String {
         Json::Object(fields) => fields.keys().cloned().collect(),
         _ => Vec::new(),
     };
-    if paths.is_empty() { "nothing that shows".to_owned() } else { show::text(&json!(paths.join(", "))) }
+    if paths.is_empty() {
+        "nothing that shows".to_owned()
+    } else {
+        show::text(&json!(paths.join(", ")))
+    }
 }

@@ -237,10 +237,7 @@ mod tests {
             .query("name", "Müller & Söhne")
             .maybe("iban", None::<&str>)
             .query("limit", 2);
-        assert_eq!(
-            request.path(),
-            "/v1/customers?name=M%C3%BCller%20%26%20S%C3%B6hne&limit=2"
-        );
+        assert_eq!(request.path(), "/v1/customers?name=M%C3%BCller%20%26%20S%C3%B6hne&limit=2");
     }
 
     #[test]

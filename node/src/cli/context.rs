@@ -98,7 +98,8 @@ fn first_secret(dir: &Path) -> Result<String, CliError> {
     let table: toml::Table = text.parse().map_err(|_| refused("is malformed"))?;
     let tokens = table.get("tokens").and_then(toml::Value::as_array);
     let tokens = tokens.map_or(&[][..], Vec::as_slice);
-    let writes = |token: &&toml::Value| token.get("write").and_then(toml::Value::as_bool) == Some(true);
+    let writes =
+        |token: &&toml::Value| token.get("write").and_then(toml::Value::as_bool) == Some(true);
     let token = tokens.iter().find(writes).or_else(|| tokens.first());
     let secret = token.and_then(|token| token.get("secret")).and_then(toml::Value::as_str);
     secret.map(str::to_owned).ok_or_else(|| refused("holds no token"))

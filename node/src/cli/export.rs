@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     loop {
         line.clear();
         // Only whole lines are written: a cut stream must not look like a record.
-        let length = lines.read_until(b'\n', &mut line).map_err(|error| client.broken_off(&error))?;
+        let length =
+            lines.read_until(b'\n', &mut line).map_err(|error| client.broken_off(&error))?;
         match line.last() {
             Some(b'\n') => out.write_all(&line)?,
             _ if length == 0 => break,

@@ -121,9 +121,9 @@ fn list(page: &Json) -> String {
     let mut table = Table::new(&["ID", "NAME", "PLACE"]);
     for item in page["items"].as_array().into_iter().flatten() {
         let leaves = show::attributes(&item["customer"]);
-        let address = leaves.iter().find(|(path, _)| {
-            path.starts_with("address/") && path.matches('/').count() == 1
-        });
+        let address = leaves
+            .iter()
+            .find(|(path, _)| path.starts_with("address/") && path.matches('/').count() == 1);
         let place = address.map_or_else(String::new, |(_, address)| {
             format!("{} {}", show::text(&address["country"]), show::text(&address["city"]))
         });

@@ -35,7 +35,11 @@ pub(super) fn table(peers: &Json) -> String {
             note(peer, is_up),
         ]);
     }
-    if table.is_empty() { "This node knows no other member.\n".to_owned() } else { table.to_string() }
+    if table.is_empty() {
+        "This node knows no other member.\n".to_owned()
+    } else {
+        table.to_string()
+    }
 }
 
 fn note(peer: &Json, is_up: bool) -> String {

@@ -116,9 +116,8 @@ fn tree(assignments: &[String], clear: &[String], release: &[String]) -> Result<
 }
 
 fn split<'a>(word: &'a str, form: &str) -> Result<(&'a str, &'a str), CliError> {
-    word.split_once('=').ok_or_else(|| {
-        CliError::Usage(format!("{word:?} does not say what to set; write {form}."))
-    })
+    word.split_once('=')
+        .ok_or_else(|| CliError::Usage(format!("{word:?} does not say what to set; write {form}.")))
 }
 
 fn put(

@@ -47,15 +47,6 @@ pub(super) fn time(ms: u64) -> String {
     time.map_or_else(|| "never".to_owned(), |time| format!("{time:.0}"))
 }
 
-/// A number of bytes.
-pub(super) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..10_000 => format!("{bytes} B"),
-        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
-        _ => format!("{} MB", bytes / 1_000_000),
-    }
-}
-
 /// What an assertion says: a value with its days, a removal or a release.
 pub(super) fn assertion(says: &Json) -> String {
     if says["tombstone"].as_bool() == Some(true) {

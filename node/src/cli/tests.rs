@@ -12,7 +12,9 @@ fn the_commands_are_consistent() {
 #[test]
 fn every_command_and_argument_has_a_help_text() {
     fn check(command: &clap::Command) {
-        for argument in command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str())) {
+        for argument in
+            command.get_arguments().filter(|a| !["help", "version"].contains(&a.get_id().as_str()))
+        {
             assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
         }
         for below in command.get_subcommands() {

@@ -4,7 +4,11 @@ use super::*;
 
 const HEAD: &str = "name = \"emea-1\"\nregion = \"EMEA\"\n";
 
-fn with(text: &str, variables: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Config, String> {
+fn with(
+    text: &str,
+    variables: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Config, String> {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
     let environment = |name: &str| variables.get(name).map(|text| (*text).to_owned());
     let flags: Vec<_> = flags.iter().map(|(key, text)| (*key, Some((*text).to_owned()))).collect();
@@ -19,19 +23,22 @@ fn file(text: &str) -> Result<Config, String> {
 #[test]
 fn the_defaults_are_pinned() {
     let config = file("").unwrap();
-    assert_eq!(config, Config {
-        name: "emea-1".to_owned(),
-        region: "EMEA".parse().unwrap(),
-        listen: "0.0.0.0:7400".parse().unwrap(),
-        advertise: vec![],
-        http: "127.0.0.1:7401".parse().unwrap(),
-        connect: vec![],
-        log_level: "info".to_owned(),
-        log_format: LogFormat::Text,
-        store_cache_mib: 256,
-        heartbeat: Duration::from_secs(2),
-        idle_timeout: Duration::from_secs(15),
-    });
+    assert_eq!(
+        config,
+        Config {
+            name: "emea-1".to_owned(),
+            region: "EMEA".parse().unwrap(),
+            listen: "0.0.0.0:7400".parse().unwrap(),
+            advertise: vec![],
+            http: "127.0.0.1:7401".parse().unwrap(),
+            connect: vec![],
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Text,
+            store_cache_mib: 256,
+            heartbeat: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(15),
+        }
+    );
     assert_eq!(config.heartbeat.as_millis(), u128::from(crate::replica::limits::HEARTBEAT_MS));
     let transport = crate::transport::TransportConfig::default();
     assert_eq!(config.idle_timeout, transport.idle_timeout);
@@ -39,7 +46,8 @@ fn the_defaults_are_pinned() {
 
 #[test]
 fn flags_win_over_the_environment_and_it_over_the_file() {
-    let text = format!("{HEAD}listen = \"1.1.1.1:1\"\nconnect = [\"a\"]\n[log]\nlevel = \"warn\"\n");
+    let text =
+        format!("{HEAD}listen = \"1.1.1.1:1\"\nconnect = [\"a\"]\n[log]\nlevel = \"warn\"\n");
     let variables = [("CONCORD_LISTEN", "2.2.2.2:2"), ("CONCORD_LOG_LEVEL", "debug")];
     let config = with(&text, &variables, &[("listen", "[::]:3")]).unwrap();
     assert_eq!(config.listen, "[::]:3".parse().unwrap());
@@ -53,18 +61,51 @@ fn flags_win_over_the_environment_and_it_over_the_file() {
 #[test]
 fn a_wrong_file_is_refused_with_its_line() {
     for (text, expected) in [
-        ("lisen = \"0.0.0.0:1\"", "d/concord.toml:3: there is no key \"lisen\". Did you mean \"listen\"?"),
-        ("heartbeat_ms = 5", "d/concord.toml:3: there is no key \"heartbeat_ms\". Did you mean \"sync.heartbeat_ms\"?"),
-        ("\n[log]\nlevle = \"x\"", "d/concord.toml:5: there is no key \"log.levle\". Did you mean \"log.level\"?"),
-        ("zzz = 1", "d/concord.toml:3: there is no key \"zzz\". docs/operations.md lists every key."),
-        ("[store]\ncache_mib = 4", "d/concord.toml:4: store.cache_mib takes a whole number from 16 to 65536, not 4."),
-        ("http = 7401", "d/concord.toml:3: http takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not 7401."),
-        ("http = \"localhost:7401\"", "d/concord.toml:3: http takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not \"localhost:7401\"."),
+        (
+            "lisen = \"0.0.0.0:1\"",
+            "d/concord.toml:3: there is no key \"lisen\". Did you mean \"listen\"?",
+        ),
+        (
+            "heartbeat_ms = 5",
+            "d/concord.toml:3: there is no key \"heartbeat_ms\". Did you mean \"sync.heartbeat_ms\"?",
+        ),
+        (
+            "\n[log]\nlevle = \"x\"",
+            "d/concord.toml:5: there is no key \"log.levle\". Did you mean \"log.level\"?",
+        ),
+        (
+            "zzz = 1",
+            "d/concord.toml:3: there is no key \"zzz\". docs/operations.md lists every key.",
+        ),
+        (
+            "[store]\ncache_mib = 4",
+            "d/concord.toml:4: store.cache_mib takes a whole number from 16 to 65536, not 4.",
+        ),
+        (
+            "http = 7401",
+            "d/concord.toml:3: http takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not 7401.",
+        ),
+        (
+            "http = \"localhost:7401\"",
+            "d/concord.toml:3: http takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not \"localhost:7401\".",
+        ),
         ("log.format = \"xml\"", "d/concord.toml:3: log.format takes text or json, not \"xml\"."),
-        ("connect = \"amer-1\"", "d/concord.toml:3: connect takes a list of node names such as [\"amer-1\"], not \"amer-1\"."),
-        ("advertise = [\"x\"]", "d/concord.toml:3: advertise takes a list such as [\"node.example:7400\"], not [\"x\"]."),
-        ("listen = 1.5", "d/concord.toml:3: listen takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not 1.5."),
-        ("[sync]\nheartbeat_ms = 2000\nidle_timeout_ms = 2000", "d/concord.toml:4: sync.heartbeat_ms (2000) must be below sync.idle_timeout_ms (2000), else every link times out between two beats."),
+        (
+            "connect = \"amer-1\"",
+            "d/concord.toml:3: connect takes a list of node names such as [\"amer-1\"], not \"amer-1\".",
+        ),
+        (
+            "advertise = [\"x\"]",
+            "d/concord.toml:3: advertise takes a list such as [\"node.example:7400\"], not [\"x\"].",
+        ),
+        (
+            "listen = 1.5",
+            "d/concord.toml:3: listen takes an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\", not 1.5.",
+        ),
+        (
+            "[sync]\nheartbeat_ms = 2000\nidle_timeout_ms = 2000",
+            "d/concord.toml:4: sync.heartbeat_ms (2000) must be below sync.idle_timeout_ms (2000), else every link times out between two beats.",
+        ),
     ] {
         assert_eq!(file(text).unwrap_err(), expected, "{text}");
     }
@@ -115,11 +156,14 @@ fn the_address_to_call_is_never_a_wildcard() {
 
 #[test]
 fn the_manual_lists_every_key_with_its_default_and_bounds() {
-    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md")).unwrap();
+    let manual =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md"))
+            .unwrap();
     for setting in DEFAULTS {
         let row = manual.lines().find(|line| line.starts_with(&format!("| `{}` |", setting.key)));
         let row = row.unwrap_or_else(|| panic!("{} is not in the table of keys", setting.key));
-        let default = setting.default.map_or_else(|| "must be set".to_owned(), |text| format!("`{text}`"));
+        let default =
+            setting.default.map_or_else(|| "must be set".to_owned(), |text| format!("`{text}`"));
         assert!(row.contains(&format!("| {default} |")), "{row} should say {default}");
         if let Kind::Whole(min, max) = setting.kind {
             assert!(row.contains(&format!("| {min} to {max} |")), "{row}");

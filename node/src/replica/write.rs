@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crdt_model::document::{Author, ClaimEdit, CustomerDocument, Refusal, Version};
 use crdt_model::golden_record::{Resolution, Resolved};
-use crdt_model::limits::RECORD_MAX;
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
 use crdt_model::path::ClaimKey;
 use crdt_model::survivorship::resolve;

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::super::init::sentence;
 use super::super::CliError;
+use super::super::init::sentence;
 use crate::config::ROSTER_FILE;
 use crate::identity::{LoadKeyError, NodeKey};
 use crate::replica::roster::{Roster, RosterError};
@@ -37,8 +37,8 @@ impl NetworkDir {
         let trial = NodeKey::from_seed(&[0; 32]);
         Roster::found(name, &trial).map_err(|error| CliError::Usage(sentence(&error)))?;
         create_dir(dir)?;
-        let key = NodeKey::create(&key_path)
-            .map_err(|error| CliError::Unreachable(sentence(&error)))?;
+        let key =
+            NodeKey::create(&key_path).map_err(|error| CliError::Unreachable(sentence(&error)))?;
         let roster = Roster::found(name, &key).map_err(refused)?;
         let network = Self { roster_path, key, roster };
         network.save()?;
@@ -82,9 +82,8 @@ pub(crate) fn load_roster(path: &Path) -> Result<Roster, CliError> {
     let bytes = fs::read(path).map_err(|error| {
         CliError::Refused(format!("The roster {} cannot be read: {error}.", path.display()))
     })?;
-    Roster::decode(&bytes).map_err(|error| {
-        CliError::Refused(format!("{}: {}", path.display(), sentence(&error)))
-    })
+    Roster::decode(&bytes)
+        .map_err(|error| CliError::Refused(format!("{}: {}", path.display(), sentence(&error))))
 }
 
 /// Replaces a file as a whole: a crash leaves the old one or the new one.

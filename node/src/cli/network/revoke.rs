@@ -49,7 +49,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let done = if stands {
         format!("{name} is no member already.")
     } else {
-        format!("{name} is revoked. Its first {commits} commits count, what it writes later does not.")
+        format!(
+            "{name} is revoked. Its first {commits} commits count, what it writes later does not."
+        )
     };
     report(context, &json, &done, Some(&client))?;
     Ok(Exit::Ok)

@@ -1,7 +1,5 @@
 //! The examples as a reader runs them: each is compiled into this crate and must end as it says.
 
-use std::future::Future;
-
 #[expect(dead_code, reason = "`main` is what `cargo run --example` calls")]
 #[path = "../../examples/partition_and_heal.rs"]
 mod partition_and_heal;

@@ -1,10 +1,6 @@
 //! The integration tests: real stores, real QUIC, real processes. One crate, one link step.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test says what is wrong by failing"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
+#![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod examples; // every example runs and ends as it says

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crdt_model::attribute::{self, Attribute, Class, ValueType};
 use crdt_model::policy::Policy;
+use node::replica::frame::{Digests, Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use node::replica::limits;
 
 use super::report;
@@ -54,7 +55,7 @@ fn is_path(span: &str) -> bool {
 /// Whether a path that a document names is there: from the root, from the folder of the document, or
 /// from the sources of a crate.
 fn exists(document: &str, path: &str) -> bool {
-    let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+    let folder = Path::new(document).parent().unwrap_or_else(|| Path::new(""));
     let bases = [Path::new(""), folder, Path::new("node/src"), Path::new("crdt-model/src")];
     bases.iter().any(|base| root().join(base).join(path).exists())
 }
@@ -296,8 +297,8 @@ fn shown(name: &str, value: u64) -> String {
         _ if name.contains("_MS") => format!("{value} ms"),
         _ if name.contains("BYTES") || name.contains("FRAME") || name.contains("FLIGHT") => {
             match value {
-                _ if value % (1 << 20) == 0 => format!("{} MiB", value >> 20),
-                _ if value % (1 << 10) == 0 => format!("{} KiB", value >> 10),
+                _ if value.is_multiple_of(1 << 20) => format!("{} MiB", value >> 20),
+                _ if value.is_multiple_of(1 << 10) => format!("{} KiB", value >> 10),
                 _ => format!("{value} B"),
             }
         }
@@ -345,4 +346,21 @@ limits!(
 fn the_description_of_the_wire_is_the_one_of_the_code() {
     let wire = format!("`{}`\n", wire_hash());
     agree("docs/replication.md", &[("wire", wire), ("limits", limits_table())]);
+}
+
+/// The figure that a reader remembers.
+#[test]
+fn a_hello_is_as_long_as_it_is_described() {
+    let (control, history, golden) = ([0; 32], [0; 32], [0; 32]);
+    let hello = Frame::Hello(Hello {
+        version_min: PROTOCOL_MIN,
+        version_max: PROTOCOL_MAX,
+        network: [0; 32],
+        clock_ms: 0,
+        digests: Digests { roster_height: 6, control, history, golden, rules: [0; 8] },
+        linked: Vec::new(),
+    });
+    let told = format!("without links has {} bytes", hello.encode().len());
+    let document = fs::read_to_string(root().join("docs/replication.md")).unwrap();
+    assert!(document.replace('\n', " ").contains(&told), "docs/replication.md: not {told}");
 }

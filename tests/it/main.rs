@@ -13,3 +13,4 @@ mod process; // starts processes for the other modules
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
+mod tidy; // checks on the code itself: layers, files, documents, the lock file

@@ -35,7 +35,8 @@ async fn a_restarted_a_long_absent_and_a_new_node_catch_up() {
     let network = Network::found(3);
     let (a, b) = (network.start(0).await, network.start(1).await);
     for number in 0..20 {
-        write(&a, record(number), "erp-emea", json!({"name": {"legal": format!("C{number}")}})).await;
+        write(&a, record(number), "erp-emea", json!({"name": {"legal": format!("C{number}")}}))
+            .await;
     }
     until_converged(&[&a, &b], 20).await;
     b.stop().await;
@@ -58,7 +59,8 @@ async fn a_reconnect_without_changes_costs_at_most_400_bytes() {
     let network = Network::found(2);
     let (a, b) = (network.start(0).await, network.start(1).await);
     for number in 0..10 {
-        write(&a, record(number), "erp-emea", json!({"name": {"legal": format!("C{number}")}})).await;
+        write(&a, record(number), "erp-emea", json!({"name": {"legal": format!("C{number}")}}))
+            .await;
     }
     until_converged(&[&a, &b], 10).await;
     b.stop().await;

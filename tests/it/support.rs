@@ -113,7 +113,12 @@ fn open(dir: &Path) -> (SledStore, node::store::StoreId, Watermark) {
 }
 
 /// Writes one record from a JSON tree, as the region's manual source unless another is named.
-pub(crate) async fn write(node: &Running, record: RecordId, source: &str, tree: Json) -> WriteReceipt {
+pub(crate) async fn write(
+    node: &Running,
+    record: RecordId,
+    source: &str,
+    tree: Json,
+) -> WriteReceipt {
     let edits = normalize_patch(&tree, &Context::default()).unwrap();
     let request = WriteRequest {
         source: source.parse().unwrap(),

@@ -307,10 +307,11 @@ impl History {
         Ok(Applied { ops, records, alarms })
     }
 
-    /// The local clock after hearing of `time`: never dragged further than the bound.
+    /// The local clock after hearing of `time`: never dragged further than the bound. It always takes
+    /// its own next reading, also where the wall clock fell back behind the bound.
     fn clock_after(&self, time: Hlc, now_ms: u64) -> Hlc {
         let bound = Hlc::from_ms(now_ms.saturating_add(CLOCK_OFFSET_MS_MAX));
-        self.state.clock.max(time.min(bound))
+        self.state.clock.max(time.min(bound.max(self.state.clock.tick(now_ms))))
     }
 
     /// Takes further roster entries. Gives the batch that makes them durable and sets right the

@@ -6,6 +6,7 @@ mod cli; // the real program: what it makes, what it refuses and with which exit
 mod examples; // every example runs and ends as it says
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
+mod loss; // stores that come back empty: noticed, and fetched back from the peers
 mod process; // starts processes for the other modules
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing

@@ -46,6 +46,9 @@ pub(super) struct Args {
     /// text or json
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Serve although the store lost data that no peer can give back
+    #[arg(long)]
+    accept_loss: bool,
     /// Stop when standard input is closed, for example because the parent process is gone
     #[arg(long)]
     until_stdin_closes: bool,
@@ -62,7 +65,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let config = Config::with_flags(&args.dir, &flags)
         .map_err(|error| CliError::Refused(error.to_string()))?;
     telemetry::init(&config.log_level, config.log_format);
-    let prepared = Prepared::open(&args.dir, config)?;
+    let prepared = Prepared::open(args, config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -89,12 +92,13 @@ struct Prepared {
     tokens: Tokens,
     store: SledStore,
     watermark: Watermark,
-    /// The store's name in the watermark, and whether it lost something.
-    identity: (crate::store::StoreId, bool),
+    /// The store's name in the watermark, and the position that it should have reached, if it did not.
+    identity: (crate::store::StoreId, Option<u64>),
 }
 
 impl Prepared {
-    fn open(dir: &Path, config: Config) -> Result<Self, CliError> {
+    fn open(args: &Args, config: Config) -> Result<Self, CliError> {
+        let dir = &args.dir;
         let refused = |error: &dyn std::fmt::Display| CliError::Refused(sentence(error));
         let key = NodeKey::load(&dir.join(config::KEY_FILE)).map_err(|error| refused(&error))?;
         let tokens =
@@ -110,7 +114,10 @@ impl Prepared {
         }
         let roster = load_roster(&roster_path)?;
         warn_of_differences(&config, &key.id(), &roster);
-        let (store, identity, watermark) = open_store(dir, config.store_cache_mib)?;
+        let (store, mut identity, watermark) = open_store(dir, config.store_cache_mib)?;
+        if args.accept_loss && identity.1.take().is_some() {
+            tracing::warn!("what the store lost is given up, as --accept-loss says");
+        }
         Ok(Self { config, key, roster, tokens, store, watermark, identity })
     }
 
@@ -177,7 +184,7 @@ async fn stop(
 fn open_store(
     dir: &Path,
     cache_mib: u64,
-) -> Result<(SledStore, (crate::store::StoreId, bool), Watermark), CliError> {
+) -> Result<(SledStore, (crate::store::StoreId, Option<u64>), Watermark), CliError> {
     let unreachable = |error: &dyn std::fmt::Display| CliError::Unreachable(sentence(error));
     let options = StoreOptions { cache_bytes: cache_mib << 20, ..StoreOptions::default() };
     let (store, report) = SledStore::open(&dir.join(config::STORE_DIR), &options)
@@ -188,16 +195,20 @@ fn open_store(
     let position = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
     let behind = watermark.check(report.store, position);
     if let Err(loss) = &behind {
-        tracing::error!(%loss, "the node fetches from its peers before it takes writes");
+        tracing::error!(
+            %loss,
+            "the node serves nothing until it has fetched the rest from its peers; --accept-loss gives it up"
+        );
     }
-    Ok((store, (report.store, behind.is_err()), watermark))
+    let missing = behind.err().map(|loss| loss.expected.position);
+    Ok((store, (report.store, missing), watermark))
 }
 
 fn settings(
     config: &Config,
     key: NodeKey,
     roster: Roster,
-    (store, behind): (crate::store::StoreId, bool),
+    (store, behind): (crate::store::StoreId, Option<u64>),
 ) -> Settings {
     Settings {
         key,
@@ -240,17 +251,19 @@ fn warn_of_differences(config: &Config, node: &NodeId, roster: &Roster) {
 
 fn http_error(address: SocketAddr, error: &io::Error) -> CliError {
     let (ip, port) = (address.ip(), address.port());
-    CliError::Unreachable(match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
+    CliError::Unreachable(if error.kind() == io::ErrorKind::AddrInUse {
+        format!(
             "TCP port {port} on {ip} is taken by another program, perhaps by another node: stop it, \
              or choose another port with http in {} or --http.",
             config::CONFIG_FILE
-        ),
-        io::ErrorKind::AddrNotAvailable => format!(
+        )
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        format!(
             "{ip} is not an address of this machine: set http in {} to one that is.",
             config::CONFIG_FILE
-        ),
-        _ => format!("TCP {address} cannot be listened on: {error}."),
+        )
+    } else {
+        format!("TCP {address} cannot be listened on: {error}.")
     })
 }
 

@@ -42,8 +42,8 @@ pub struct Settings {
     pub transport: TransportConfig,
     /// Names the store in the watermark.
     pub store: StoreId,
-    /// The store came back empty or short of what it had acknowledged.
-    pub behind: bool,
+    /// The feed position that had been acknowledged, when the store came back short of it.
+    pub behind: Option<u64>,
 }
 
 /// Why a node cannot start. What the store holds is as it was.

@@ -50,6 +50,7 @@ pub use self::serve::serve;
 use self::token::Tokens;
 use crate::clock::Clock;
 use crate::handle::Handle;
+use crate::replica::event::WriteRefusal;
 use crate::replica::records::Records;
 
 /// The most bytes of a body, except that of `/v1/bulk`.
@@ -87,6 +88,10 @@ impl App {
         read: impl FnOnce(Records<'_>) -> ApiResult<T> + Send + 'static,
     ) -> ApiResult<T> {
         let handle = self.handle.clone();
+        if !handle.status().ready {
+            // A store that lost data must not answer as if nothing were missing.
+            return Err(WriteRefusal::NotReady.into());
+        }
         self.compute(move || read(handle.records())).await?
     }
 
@@ -107,7 +112,6 @@ impl App {
 }
 
 /// The interface of a node.
-#[must_use]
 pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
     let app = App {
         handle,
@@ -161,7 +165,10 @@ pub fn openapi_json() -> String {
 
 /// Headers for browsers and proxies: customer data is stored nowhere and is never run as a page.
 async fn secure(request: Request, next: Next) -> Response {
+    // The query may hold names and tax ids, which belong in no log.
+    let (method, page) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
+    tracing::debug!(%method, page, status = response.status().as_u16(), "answered");
     let headers: [(HeaderName, &'static str); 4] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -285,12 +285,15 @@ fn from_key<'m, V>(
     map.range::<[u8], _>((std::ops::Bound::Included(start), std::ops::Bound::Unbounded))
 }
 
+/// An entry of a map.
+type EntryRef<'m, V> = (&'m Vec<u8>, &'m V);
+
 /// The greatest key with the prefix, and the greatest entry with it that is `wanted`.
 fn last_with_prefix<'m, V>(
     map: &'m BTreeMap<Vec<u8>, V>,
     prefix: &[u8],
     wanted: impl Fn(&V) -> bool,
-) -> (Option<&'m Vec<u8>>, Option<(&'m Vec<u8>, &'m V)>) {
+) -> (Option<&'m Vec<u8>>, Option<EntryRef<'m, V>>) {
     use std::ops::Bound::{Excluded, Included, Unbounded};
     let end = prefix_end(prefix);
     let upper = end.as_deref().map_or(Unbounded, Excluded);

@@ -9,7 +9,9 @@
 //! [`replica`] is pure: it names no other module but [`kv`] and does no I/O. The driver is the only
 //! owner of a replica and a store. HTTP and the command line hold a [`handle::Handle`].
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod driver;
 pub mod handle;
 pub mod http;
@@ -19,5 +21,7 @@ pub mod kv;
 pub mod relay;
 pub mod replica;
 pub mod sample;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
 pub mod transport;

@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The program `concord`. Everything it can do is in [`node::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node::cli::main()
+}

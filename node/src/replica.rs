@@ -62,8 +62,9 @@ pub struct Config {
     pub connect: Vec<String>,
     /// How often digests and clocks are told, in milliseconds; usually [`limits::HEARTBEAT_MS`].
     pub heartbeat_ms: u64,
-    /// The store came back empty or short: fetch from a peer before taking writes.
-    pub behind: bool,
+    /// The store came back empty or short of this feed position, which had been acknowledged: fetch
+    /// from the peers before anything is served.
+    pub behind: Option<u64>,
     /// The rules by which golden records are resolved.
     pub policy: Policy,
 }
@@ -144,7 +145,7 @@ impl Replica {
         let spoken_for = own.opening.predecessor.map(|end| end.log);
         let unfolded = history.vector.unfolded().map(|(log, _)| *log);
         let moved = unfolded.filter(|log| Some(*log) != spoken_for).collect();
-        let ready = !config.behind;
+        let ready = config.behind.is_none();
         let rules = rules_of(history.policy());
         let mut replica = Self {
             config,
@@ -219,6 +220,13 @@ impl Replica {
     #[must_use]
     pub const fn feed_position(&self) -> u64 {
         self.history.state.feed
+    }
+
+    /// Takes note that a peer has nothing that we lack. Only with as many commits as before the loss
+    /// nothing is missing; commits that had reached no peer are gone, and an operator must accept that.
+    fn caught_up(&mut self) {
+        let position = self.feed_position();
+        self.ready |= self.config.behind.is_none_or(|acknowledged| position >= acknowledged);
     }
 
     /// Whether nothing that the node had acknowledged is missing, as far as it knows.

@@ -10,7 +10,9 @@ mod format;
 mod lock;
 mod open;
 mod sled_store;
+mod totals;
 mod value;
+mod walk;
 mod watermark;
 
 use std::path::{Path, PathBuf};
@@ -37,8 +39,8 @@ pub trait Store: View + Send + Sync {
     /// given back only afterwards.
     ///
     /// # Errors
-    /// `Key`, `Reserved`, `TooLong`: nothing was changed. All others: the store takes no more changes until
-    /// it was opened again, because what is on disk is not known: nothing of this call may be acknowledged.
+    /// `Key`, `Reserved`, `TooLong`: nothing was changed. All others: what is on disk is not known, so nothing
+    /// of this call may be acknowledged, and the store takes no more changes until it was opened again.
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError>;
 
     /// Makes everything applied so far durable.
@@ -109,6 +111,21 @@ pub enum StoreError {
         /// The key of the damaged value.
         key: Vec<u8>,
     },
+    /// Entries are missing, so the store cannot be copied. Nothing was changed.
+    #[error(
+        "The store in {} should hold {expected} entries, but {found} were found or they differ: it was damaged. \
+         Nothing was copied. Move this directory away and keep it, then start the node again: it begins \
+         with an empty store and fetches its records from its peers.",
+        dir.display()
+    )]
+    Incomplete {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// How many keys it should hold.
+        expected: u64,
+        /// How many keys were found.
+        found: u64,
+    },
     /// The disk is full. What was being written is not acknowledged.
     #[error(
         "The disk that holds {} is full. Nothing more is stored until there is room: free some space, then start \
@@ -143,6 +160,18 @@ pub enum StoreError {
         /// What the engine or the operating system said.
         reason: String,
     },
+    /// The files cannot be read. Nothing was changed.
+    #[error(
+        "The store in {} cannot be read to its end: {reason}. Stop the node and check the disk; if it is sound, \
+         move this directory away and start the node again: it fetches its records from its peers.",
+        dir.display()
+    )]
+    Unreadable {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// What the engine or the operating system said.
+        reason: String,
+    },
     /// An earlier change failed. Nothing was changed now.
     #[error(
         "The store in {} takes no changes since an earlier write failed. Start the node again; the earlier \
@@ -164,15 +193,17 @@ pub enum StoreError {
 /// What [`Store::verify`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// How many keys were checked.
+    /// How many keys were found.
     pub keys: u64,
+    /// Whether these are the entries that were written, none more and none less.
+    pub complete: bool,
     /// How many bytes their values have.
     pub bytes: u64,
     /// How many values are damaged.
     pub damaged: u64,
     /// The keys of the damaged values, the first 100 of them.
     pub damaged_keys: Vec<Vec<u8>>,
-    /// Chunks that no value owns: a waste of space, or the remains of a damaged value.
+    /// Entries that no value owns: a waste of space, or the remains of a damaged value.
     pub orphans: u64,
     /// Files in the engine's blob directory, which are never made durable. Must be 0.
     pub blobs: u64,
@@ -182,7 +213,7 @@ impl VerifyReport {
     /// Whether everything is as it was written.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
-        self.damaged == 0 && self.orphans == 0 && self.blobs == 0
+        self.complete && self.damaged == 0 && self.orphans == 0 && self.blobs == 0
     }
 }
 

@@ -6,5 +6,12 @@
     reason = "a test says what is wrong by failing"
 )]
 
+mod cli; // the real program: what it makes, what it refuses and with which exit code
+mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
+mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
+mod loss; // stores that come back empty: noticed, and fetched back from the peers
+mod process; // starts processes for the other modules
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
+mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
+mod tidy; // checks on the code itself: layers, files, documents, the lock file

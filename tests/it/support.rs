@@ -100,7 +100,7 @@ async fn start_site(site: &Site, roster: Roster) -> Running {
             ..TransportConfig::default()
         },
         store: report,
-        behind: false,
+        behind: None,
     };
     driver::start(settings, store, watermark).await.unwrap()
 }

@@ -68,7 +68,7 @@ impl Author {
     pub(crate) fn provenance(&self, body: &blake3::Hash) -> Provenance {
         let request = self.key.as_ref().map(|(key, page)| {
             let whole = blake3::hash(&[page.as_bytes().as_slice(), body.as_bytes()].concat());
-            format!("{key}#{}", &whole.to_hex()[..16])
+            format!("{key}#{}", &whole.to_hex()[..32])
         });
         Provenance {
             principal: self.principal.clone(),

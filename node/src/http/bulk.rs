@@ -11,8 +11,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use crdt_model::id::{RecordId, SourceName};
 use crdt_model::normalize::Context;
-use crdt_model::path::AttributePath;
-use crdt_model::value::Assertion;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,7 +21,7 @@ use super::author::Author;
 use super::error::{self, ApiError, ApiResult, ErrorView, Problem};
 use super::extract::{self, Params};
 use super::json;
-use super::writes::edits_of;
+use super::writes::{Edits, edits_of};
 use crate::replica::event::{
     Effect, Precondition, Provenance, RecordReceipt, RecordWrite, WriteOutcome, WriteRefusal,
     WriteRequest,
@@ -145,12 +143,15 @@ pub(crate) async fn bulk(
     Ok((StatusCode::OK, media_type, out).into_response())
 }
 
+/// A customer and what the source says about it.
+type Parsed = (RecordId, Edits);
+
 /// A line with what it comes to.
 #[derive(Debug)]
 struct Line {
     number: usize,
     bytes: usize,
-    parsed: Result<(RecordId, Vec<(AttributePath, Assertion)>), Vec<ErrorView>>,
+    parsed: Result<Parsed, Vec<ErrorView>>,
 }
 
 fn read_lines(body: &Bytes) -> ApiResult<Vec<Line>> {
@@ -169,7 +170,7 @@ fn read_lines(body: &Bytes) -> ApiResult<Vec<Line>> {
     Ok(lines)
 }
 
-fn read_line(bytes: &[u8]) -> ApiResult<(RecordId, Vec<(AttributePath, Assertion)>)> {
+fn read_line(bytes: &[u8]) -> ApiResult<Parsed> {
     let malformed = |text: String| ApiError::new(&error::BODY_MALFORMED, text);
     let value = json::parse(bytes).map_err(malformed)?;
     let line: BulkLine = serde_json::from_value(value)

@@ -54,6 +54,16 @@ pub(crate) struct ClaimsView {
     pub(crate) claims: Vec<ClaimView>,
 }
 
+/// A customer in the view that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ReadView {
+    /// The golden record.
+    Golden(CustomerView),
+    /// The claims.
+    Claims(ClaimsView),
+}
+
 /// A page of customers.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CustomerPage {
@@ -99,7 +109,7 @@ pub(crate) struct ReadParams {
         ("If-None-Match" = Option<String>, Header, description = "Versions that the client holds")),
     responses(
         (status = 200, description = "The customer; with `view=claims` its claims",
-            content((CustomerView = "application/json"), (ClaimsView = "application/json")),
+            body = ReadView,
             headers(("ETag" = String, description = "The version in quotes"))),
         (status = 304, description = "The client holds this version"),
         (status = "default", description = "A problem", body = Problem,
@@ -125,7 +135,7 @@ pub(crate) async fn read(
             let claims = claims_of(&document, params.version.as_ref())?;
             let claims: ApiResult<_> = claims.claims().iter().map(|c| witness.claim(c)).collect();
             let (id, claims) = (record.to_string(), claims?);
-            let view = ClaimsView { id, version: version.to_string(), claims };
+            let view = ReadView::Claims(ClaimsView { id, version: version.to_string(), claims });
             return Ok(answer(&headers, &version, true, view));
         }
         let (values, explanations, timeless) = if params.explain || params.version.is_some() {
@@ -143,7 +153,7 @@ pub(crate) async fn read(
             let golden = records.golden(&record)?.ok_or_else(|| unknown(&record))?;
             (values_of(&golden, day), None, is_timeless(&golden))
         };
-        let view = view_of(&record, &version, &values, explanations);
+        let view = ReadView::Golden(view_of(&record, &version, &values, explanations));
         Ok(answer(&headers, &version, timeless || params.as_of.is_some(), view))
     })
     .await
@@ -165,7 +175,7 @@ fn view_of(
 
 /// The answer with its tag. A record with dated values shows something else on another day under
 /// the same version, so `fixed` says whether the tag may stand for the answer.
-fn answer<T: Serialize>(headers: &HeaderMap, version: &Version, fixed: bool, view: T) -> Response {
+fn answer(headers: &HeaderMap, version: &Version, fixed: bool, view: ReadView) -> Response {
     let tag = [(header::ETAG, tag_of(version))];
     if fixed && is_held(headers, version) {
         return (StatusCode::NOT_MODIFIED, tag).into_response();

@@ -50,6 +50,8 @@ pub(crate) static CLOCK_SKEW: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "clock-skew", "The clock of the node is wrong");
 pub(crate) static CURSOR_INVALID: Kind =
     kind(S::BAD_REQUEST, "cursor-invalid", "This is not a cursor of this list");
+pub(crate) static CUSTOMER_BUSY: Kind =
+    kind(S::SERVICE_UNAVAILABLE, "customer-busy", "The customer is being changed by others");
 pub(crate) static CUSTOMER_EXISTS: Kind =
     kind(S::CONFLICT, "customer-exists", "The customer exists already");
 pub(crate) static CUSTOMER_HELD: Kind =
@@ -245,7 +247,7 @@ impl From<WriteRefusal> for ApiError {
 /// The store gives its reason as text only.
 fn store_kind(reason: &str) -> &'static Kind {
     let reason = reason.to_lowercase();
-    if reason.contains("no space") || reason.contains("full") {
+    if reason.contains("no space left") || reason.contains(" is full") {
         &STORE_FULL
     } else if reason.contains("shutting down") {
         &SHUTTING_DOWN

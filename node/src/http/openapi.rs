@@ -1,5 +1,7 @@
 //! The description of the interface for programs (OpenAPI 3.1), made from the handlers themselves.
 
+use std::sync::LazyLock;
+
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -43,5 +45,7 @@ impl Modify for BearerToken {
     responses((status = 200, description = "This description", body = Object))
 )]
 pub(crate) async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], super::openapi_json())
+    // Anyone may ask, so it must cost nothing.
+    static JSON: LazyLock<String> = LazyLock::new(super::openapi_json);
+    ([(header::CONTENT_TYPE, "application/json")], JSON.as_str())
 }

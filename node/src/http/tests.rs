@@ -7,6 +7,28 @@ mod node;
 
 use super::openapi_json;
 
+#[test]
+fn refusals_of_the_node_are_told_apart_from_those_of_one_customer() {
+    use super::error::ApiError;
+    use crate::replica::event::WriteRefusal;
+    let store = |reason: &str| WriteRefusal::Store { reason: reason.to_owned() };
+    let record = crdt_model::id::RecordId::derive("test", "1");
+    let cases = [
+        (WriteRefusal::ClockSkew { offset_s: 400 }, "clock-skew", true),
+        (WriteRefusal::NotAMember, "not-a-member", true),
+        (store("The disk that holds /data is full. Nothing more is stored."), "store-full", true),
+        (store("write /data/full/db: No space left on device"), "store-full", true),
+        (store("read /data/full/db: input/output error"), "store-failed", true),
+        (store("the node is shutting down"), "shutting-down", true),
+        (WriteRefusal::Held { record, reason: "x".to_owned() }, "customer-held", false),
+        (WriteRefusal::TooLarge { what: "101 records".to_owned() }, "too-large", false),
+    ];
+    for (refusal, code, is_of_node) in cases {
+        let problem = ApiError::from(refusal);
+        assert_eq!((problem.kind.code, problem.is_of_node()), (code, is_of_node));
+    }
+}
+
 /// Where the checked-in description is.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 

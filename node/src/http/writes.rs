@@ -14,7 +14,7 @@ use crdt_model::survivorship::resolve;
 use crdt_model::tree::{flatten, merge, nest};
 use crdt_model::value::Assertion;
 use serde::Serialize;
-use serde_json::Value as Json_;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::App;
@@ -27,8 +27,9 @@ use crate::replica::event::{
 };
 use crate::replica::records::Records;
 
-/// How often a patch that was put onto a record is tried again because the record changed meanwhile.
-const ATTEMPTS: usize = 5;
+/// How often a patch is put onto the newest version because the record has changed meanwhile. Each
+/// time it fails another write was done, so this many writers of one record can be served at once.
+const ATTEMPTS: usize = 64;
 
 /// What became of a write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,7 +98,7 @@ pub(crate) async fn create(
     let given = value.as_object_mut().and_then(|tree| tree.remove("id"));
     let record = match given {
         None => mint(app.now_ms())?,
-        Some(Json_::String(id)) => id.parse().map_err(|fault: crdt_model::id::IdError| {
+        Some(Value::String(id)) => id.parse().map_err(|fault: crdt_model::id::IdError| {
             ApiError::new(&error::ID_MALFORMED, error::sentence(&fault.to_string()))
         })?,
         Some(_) => return Err(ApiError::new(&error::ID_MALFORMED, "The id is a UUID as text.")),
@@ -123,12 +124,12 @@ fn mint(now_ms: u64) -> ApiResult<RecordId> {
     Ok(RecordId::mint(now_ms, random))
 }
 
+/// The claims of a write, each path at most once.
+pub(crate) type Edits = Vec<(AttributePath, Assertion)>;
+
 /// The edits that a tree makes; at least one.
-pub(crate) fn edits_of(
-    tree: &Json_,
-    context: &Context,
-) -> ApiResult<Vec<(AttributePath, Assertion)>> {
-    let edits: Vec<_> =
+pub(crate) fn edits_of(tree: &Value, context: &Context) -> ApiResult<Edits> {
+    let edits: Edits =
         normalize_patch(tree, context).map_err(ApiError::invalid)?.into_iter().collect();
     if edits.is_empty() {
         let text = "The customer has no attribute. Send at least one, such as name/legal.";
@@ -171,8 +172,7 @@ pub(crate) async fn patch(
     author: Author,
     JsonBody { value, digest }: JsonBody,
 ) -> ApiResult<Response> {
-    let mut attempts = 1..ATTEMPTS;
-    loop {
+    for _ in 0..ATTEMPTS {
         let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.policy.clone());
         let day = app.today();
         let plan = app
@@ -186,8 +186,7 @@ pub(crate) async fn patch(
                 plan(&tree, seen.unwrap_or_else(|| document.version()), &values)
             })
             .await?;
-        let is_last = attempts.next().is_none();
-        let precondition = plan.precondition(&expectation, is_last);
+        let precondition = plan.precondition(&expectation);
         let write = RecordWrite { record, precondition, edits: plan.edits };
         let provenance = author.provenance(&digest);
         let source = author.source.clone();
@@ -205,23 +204,24 @@ pub(crate) async fn patch(
             Err(refusal) => return Err(refused(&app, record, refusal).await),
         }
     }
+    let text = "Others change this customer again and again. Nothing was written; send it again.";
+    Err(ApiError::new(&error::CUSTOMER_BUSY, text))
 }
 
 /// What a patch comes to.
 struct Plan {
-    edits: Vec<(AttributePath, Assertion)>,
+    edits: Edits,
     /// The version whose groups the patch was put onto, when there were any.
     base: Option<Version>,
 }
 
 impl Plan {
-    fn precondition(&self, expectation: &Expectation, is_last: bool) -> Precondition {
+    fn precondition(&self, expectation: &Expectation) -> Precondition {
         match (&expectation.seen, &self.base) {
             (Some(seen), _) if expectation.merge => Precondition::AsOf(seen.clone()),
             (Some(seen), _) => Precondition::IsAt(seen.clone()),
             // The members that the patch does not name were taken from this version: if it is not
-            // the newest any more, they are taken again. Under steady fire both values stay.
-            (None, Some(base)) if is_last => Precondition::AsOf(base.clone()),
+            // the newest any more, they are taken again.
             (None, Some(base)) => Precondition::IsAt(base.clone()),
             (None, None) => Precondition::Exists,
         }
@@ -229,7 +229,7 @@ impl Plan {
 }
 
 /// Puts a patch onto what the client saw: a group is stated whole.
-fn plan(tree: &Json_, version: Version, seen: &Values) -> ApiResult<Plan> {
+fn plan(tree: &Value, version: Version, seen: &Values) -> ApiResult<Plan> {
     let context = Context::default();
     let mut is_merged = false;
     let mut leaves = flatten(tree).map_err(ApiError::invalid)?;
@@ -250,9 +250,10 @@ fn plan(tree: &Json_, version: Version, seen: &Values) -> ApiResult<Plan> {
 
 /// The refusal of a patch, with what has changed when that is the reason.
 async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError {
-    let seen = match &refusal {
-        WriteRefusal::VersionMismatch { expected, .. } => Some(expected.clone()),
-        _ => None,
+    let seen = if let WriteRefusal::VersionMismatch { expected, .. } = &refusal {
+        Some(expected.clone())
+    } else {
+        None
     };
     let mut problem = ApiError::from(refusal);
     if let Some(seen) = seen {

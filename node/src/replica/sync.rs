@@ -110,7 +110,7 @@ impl Replica {
             peer.reported = held().collect();
             peer.ahead = 0;
         }
-        self.ready = true;
+        self.caught_up();
     }
 
     /// Books the clock and the digests of a peer, and compares what is shown.
@@ -193,7 +193,7 @@ impl Replica {
             self.fork(turn, log);
         }
         if ahead == 0 {
-            self.ready = true;
+            self.caught_up();
         }
         if !told_lately {
             self.tell_vector(turn, id);

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crdt_model::document::{Author, ClaimEdit, CustomerDocument, Refusal, Version};
 use crdt_model::golden_record::{Resolution, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
-use crdt_model::path::{AttributePath, ClaimKey};
+use crdt_model::path::ClaimKey;
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::Assertion;
@@ -129,6 +130,9 @@ impl Writer<'_> {
             document.propose(author, &edits, base).map_err(|error| too_large(error.to_string()))?;
         let Some(change) = proposed else { return Ok(None) };
         match document.admit(author, &change) {
+            Ok(after) if after.save().len() > RECORD_MAX => {
+                Err(too_large(format!("customer {record} would have over {RECORD_MAX} bytes")))
+            }
             Ok(after) => Ok(Some((change, after))),
             Err(Refusal::Quarantine(code)) => Err(too_large(code.to_string())),
             Err(Refusal::Defect(reason)) => Err(WriteRefusal::Held { record, reason }),
@@ -236,7 +240,7 @@ fn fields(
                 same.next().is_some_and(|(_, said)| said.as_ref() == Ok(assertion))
                     && same.next().is_none()
             });
-            let resolution = in_force(resolved, path, today).cloned();
+            let resolution = resolved.at(path, today).cloned();
             let effect = match already {
                 true => Effect::Unchanged,
                 false => effect(assertion, resolution.as_ref()),
@@ -254,11 +258,4 @@ fn effect(assertion: &Assertion, resolution: Option<&Resolution>) -> Effect {
         Assertion::Tombstone | Assertion::Release { .. } => shown.is_none(),
     };
     if took { Effect::TookEffect } else { Effect::KeptAsClaim }
-}
-
-/// The resolution of an attribute on a day.
-fn in_force<'a>(resolved: &'a Resolved, path: &AttributePath, day: Date) -> Option<&'a Resolution> {
-    let segments = resolved.attributes.get(path)?;
-    let begun = segments.iter().take_while(|segment| segment.from.is_none_or(|from| from <= day));
-    begun.last().map(|segment| &segment.resolution)
 }

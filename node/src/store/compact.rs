@@ -8,9 +8,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::engine::{Engine, disk_bytes, sync_dir};
+use super::engine::{Engine, Fault, disk_bytes, sync_dir};
 use super::open::{ENGINE_DIR, OpenError, StoreOptions};
 use super::sled_store::{PAGE, SledStore, is_owned, page, resolve, successor};
+use super::totals::Totals;
 use super::{CompactReport, StoreError};
 use crate::kv::{KEY_RESERVED, ReadError};
 
@@ -74,22 +75,25 @@ impl SledStore {
 /// Copies every value of the store, checked, into a new store directory.
 pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, StoreError> {
     let source = &store.parts().engine;
-    let read_fail = |fault| StoreError::of(&store.parts().dir, fault);
+    let read_fail = |fault| store.unreadable(&fault);
     let write_fail = |fault| StoreError::of(into, fault);
     let create = || {
         fs::create_dir(into)?;
         fs::create_dir(into.join(ENGINE_DIR))
     };
-    create().map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => StoreError::Exists { into: into.to_owned() },
-        _ => write_fail(error.into()),
+    create().map_err(|error: io::Error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            StoreError::Exists { into: into.to_owned() }
+        } else {
+            write_fail(error.into())
+        }
     })?;
     let target =
         Engine::open(&into.join(ENGINE_DIR), &store.parts().options).map_err(write_fail)?;
-    let mut keys = 0;
+    let mut seen = Totals::default();
     let mut from = Vec::new();
     // Held to the end, so that the copy is one state of the store.
-    let batches_wait = store.reading();
+    let totals = store.reading();
     loop {
         let entries = page(source, &from).map_err(read_fail)?;
         let mut batch = sled::Batch::default();
@@ -102,11 +106,9 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
                 // The value itself is not used: this is the check that it is sound.
                 resolve(source, key, entry).map_err(|error| match error {
                     ReadError::Damaged { key } => StoreError::Damaged { key },
-                    ReadError::Unavailable { reason } => {
-                        StoreError::Engine { dir: store.parts().dir.clone(), reason }
-                    }
+                    ReadError::Unavailable { reason } => read_fail(Fault::Other(reason)),
                 })?;
-                keys += 1;
+                seen.add(entry);
             }
             batch.insert(key, entry);
         }
@@ -116,12 +118,16 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
             _ => break,
         }
     }
-    drop(batches_wait);
+    if seen != *totals {
+        let dir = store.parts().dir.clone();
+        return Err(StoreError::Incomplete { dir, expected: totals.keys, found: seen.keys });
+    }
+    drop(totals);
     target.sync().map_err(write_fail)?;
     drop(target);
     sync_dir(into).map_err(|error| write_fail(error.into()))?;
     let before = disk_bytes(&store.parts().dir.join(ENGINE_DIR));
-    Ok(CompactReport { keys, before, after: disk_bytes(into) })
+    Ok(CompactReport { keys: seen.keys, before, after: disk_bytes(into) })
 }
 
 /// Puts the complete copy in the place of the engine's directory. Each step is one rename.

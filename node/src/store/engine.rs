@@ -165,7 +165,7 @@ impl Engine {
 
     /// After a failed write or fsync the kernel may have dropped the data and say "fine" the next time:
     /// never go on.
-    fn stop_on_error(&self, result: Result<(), Fault>) -> Result<(), Fault> {
+    pub(super) fn stop_on_error(&self, result: Result<(), Fault>) -> Result<(), Fault> {
         if result.is_err() {
             self.stopped.store(true, Ordering::Release);
         }
@@ -192,10 +192,12 @@ impl Drop for Engine {
         match closed.recv_timeout(CLOSE_LIMIT) {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => {
-                tracing::error!(reason = fault.reason(), "the store did not close cleanly")
+                tracing::error!(reason = fault.reason(), "the store did not close cleanly");
             }
             Err(_) => {
-                tracing::error!("the store did not close in time; what was acknowledged is on disk")
+                tracing::error!(
+                    "the store did not close in time; what was acknowledged is on disk"
+                );
             }
         }
     }

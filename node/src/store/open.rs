@@ -14,6 +14,7 @@ use super::engine::{Engine, Fault, count_blobs, sync_dir};
 use super::format::{self, FORMAT_KEY, StoreId};
 use super::lock::{DirLock, LockError};
 use super::sled_store::{Parts, SledStore, is_empty, load};
+use super::totals::{TOTALS_KEY, Totals};
 use super::value::encode_head;
 use crate::kv::ReadError;
 
@@ -153,7 +154,7 @@ pub(super) fn open(
     let leftovers = remove_leftovers(&dir.join(ENGINE_DIR)).map_err(|e| fail(e.into()))?;
     let (engine, moved_aside) = open_engine(dir, options).map_err(fail)?;
     sync_names(dir).map_err(|e| fail(e.into()))?;
-    let (store, created) = identify(dir, &engine)?;
+    let (store, totals, created) = identify(dir, &engine)?;
     let blobs = count_blobs(&dir.join(ENGINE_DIR));
     if leftovers > 0 {
         tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");
@@ -169,16 +170,18 @@ pub(super) fn open(
     }
     let parts = Parts { engine, lock, id: store, dir: dir.to_owned(), options: *options };
     let report = OpenReport { store, created, leftovers, moved_aside, blobs };
-    Ok((SledStore::from_parts(parts), report))
+    Ok((SledStore::from_parts(parts, totals), report))
 }
 
 /// Creates and locks the directory, and finishes or undoes an interrupted compaction.
 fn prepare(dir: &Path) -> Result<DirLock, OpenError> {
-    let fail = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+    let fail = |error: io::Error| {
+        use io::ErrorKind::{AlreadyExists, NotADirectory};
+        if matches!(error.kind(), AlreadyExists | NotADirectory) {
             OpenError::Foreign { dir: dir.to_owned(), reason: "it is not a directory".to_owned() }
+        } else {
+            OpenError::of(dir, error.into())
         }
-        _ => OpenError::of(dir, error.into()),
     };
     fs::create_dir_all(dir).map_err(fail)?;
     let lock = DirLock::take(dir).map_err(|error| match error {
@@ -265,29 +268,37 @@ fn set_aside(dir: &Path, engine_dir: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Reads the format entry, or writes it into an empty store.
-fn identify(dir: &Path, engine: &Engine) -> Result<(StoreId, bool), OpenError> {
+/// Reads the format entry and the totals, or writes them into an empty store.
+fn identify(dir: &Path, engine: &Engine) -> Result<(StoreId, Totals, bool), OpenError> {
     let fail = |fault: Fault| OpenError::of(dir, fault);
-    let entry = load(engine, FORMAT_KEY).map_err(|error| match error {
-        ReadError::Damaged { .. } => {
-            fail(Fault::Corrupt("its format entry does not match its checksum".to_owned()))
-        }
-        ReadError::Unavailable { reason } => fail(Fault::Corrupt(reason)),
-    })?;
-    if let Some(entry) = entry {
+    let read = |key: &[u8]| {
+        load(engine, key).map_err(|error| match error {
+            ReadError::Damaged { .. } => {
+                fail(Fault::Corrupt("what it says about itself does not match".to_owned()))
+            }
+            ReadError::Unavailable { reason } => fail(Fault::Corrupt(reason)),
+        })
+    };
+    if let Some(entry) = read(FORMAT_KEY)? {
         let id = format::decode(&entry).map_err(|found| OpenError::Format {
             dir: dir.to_owned(),
             found,
             supported: format::supported(),
         })?;
-        return Ok((id, false));
+        let totals = read(TOTALS_KEY)?.as_deref().and_then(Totals::decode);
+        let gone = || fail(Fault::Corrupt("the count of its entries is gone".to_owned()));
+        return Ok((id, totals.ok_or_else(gone)?, false));
     }
     if !is_empty(engine).map_err(fail)? {
         return Err(fail(Fault::Foreign("a sled database of another program".to_owned())));
     }
     let id = StoreId::mint().map_err(|error| fail(Fault::Other(error.to_string())))?;
+    let head = encode_head(FORMAT_KEY, &format::encode(id));
+    let mut totals = Totals::default();
+    totals.add(&head);
     let mut batch = sled::Batch::default();
-    batch.insert(FORMAT_KEY, encode_head(FORMAT_KEY, &format::encode(id)));
+    batch.insert(FORMAT_KEY, head);
+    batch.insert(TOTALS_KEY, totals.entry());
     engine.apply(batch).and_then(|()| engine.sync()).map_err(fail)?;
-    Ok((id, true))
+    Ok((id, totals, true))
 }

@@ -10,10 +10,12 @@ use super::engine::{Engine, Fault, count_blobs, disk_bytes};
 use super::format::{FORMAT_KEY, StoreId};
 use super::lock::DirLock;
 use super::open::{self, ENGINE_DIR, OpenError, OpenReport, StoreOptions};
+use super::totals::{TOTALS_KEY, Totals};
 use super::value::{
     Head, VALUE_MAX, chunk_count, chunk_key, chunks, decode_head, encode_head, is_sound,
     parse_chunk_key,
 };
+use super::walk::Walk;
 use super::{CompactReport, Store, StoreError, StoreStats, VerifyReport};
 use crate::kv::{KEY_MAX, KEY_RESERVED, Op, Pair, ReadError, View, last_key, prefix_end};
 
@@ -37,8 +39,10 @@ pub(super) struct Parts {
 /// At most one per directory. Calls block: keep them off async threads.
 pub struct SledStore {
     parts: Parts,
-    /// Held while a batch goes in: the engine's iterators would show it half applied.
-    gate: RwLock<()>,
+    /// Held for writing while a batch goes in: the engine's iterators would show it half applied.
+    gate: RwLock<Totals>,
+    /// A walk of [`Store::verify`] under way, which batches keep up to date.
+    walk: Walk,
 }
 
 impl fmt::Debug for SledStore {
@@ -61,8 +65,8 @@ impl SledStore {
         open::open(dir, options)
     }
 
-    pub(super) const fn from_parts(parts: Parts) -> Self {
-        Self { parts, gate: RwLock::new(()) }
+    pub(super) const fn from_parts(parts: Parts, totals: Totals) -> Self {
+        Self { parts, gate: RwLock::new(totals), walk: Walk::new() }
     }
 
     pub(super) fn into_parts(self) -> Parts {
@@ -86,40 +90,59 @@ impl SledStore {
     }
 
     /// Keeps batches out while it is held.
-    pub(super) fn reading(&self) -> RwLockReadGuard<'_, ()> {
-        // The lock guards nothing but a moment in time, so a panic while it was held leaves no harm.
+    pub(super) fn reading(&self) -> RwLockReadGuard<'_, Totals> {
+        // The totals are set in one piece after a batch, so a panic while it was held leaves no harm.
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read that failed, for a walk over the store.
+    pub(super) fn unreadable(&self, fault: &Fault) -> StoreError {
+        StoreError::Unreadable { dir: self.parts.dir.clone(), reason: fault.reason() }
     }
 
     fn fail(&self, fault: Fault) -> StoreError {
         StoreError::of(&self.parts.dir, fault)
     }
 
-    /// The batch that applies `ops`: heads, chunks, and the removal of chunks no longer owned.
-    fn batch(&self, ops: &[Op]) -> Result<sled::Batch, Fault> {
+    /// Applies the changes; the caller has checked them.
+    fn apply_checked(&self, ops: &[Op]) -> Result<(), Fault> {
+        let engine = &self.parts.engine;
         // One key may change several times: the last one counts.
-        let mut last: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-        for op in ops {
-            match op {
-                Op::Put(key, value) => last.insert(key, Some(value)),
-                Op::Delete(key) => last.insert(key, None),
-            };
-        }
+        let last: BTreeMap<&[u8], Option<&[u8]>> = ops
+            .iter()
+            .map(|op| match op {
+                Op::Put(key, value) => (key.as_slice(), Some(value.as_slice())),
+                Op::Delete(key) => (key.as_slice(), None),
+            })
+            .collect();
+        let mut totals = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = *totals;
+        let mut changed = Vec::with_capacity(last.len());
         let mut batch = sled::Batch::default();
         for (key, value) in last {
-            for stale in stale_chunks(&self.parts.engine, key)? {
-                batch.remove(stale);
+            let (old, stale) = owned_entries(engine, key)?;
+            stale.into_iter().for_each(|chunk| batch.remove(chunk));
+            let new = value.map(|value| {
+                chunks(key, value).for_each(|(chunk, bytes)| batch.insert(chunk, bytes));
+                encode_head(key, value)
+            });
+            if let Some(head) = &old {
+                next.remove(head);
             }
-            let Some(value) = value else {
-                batch.remove(key);
-                continue;
-            };
-            batch.insert(key, encode_head(key, value));
-            for (chunk, bytes) in chunks(key, value) {
-                batch.insert(chunk, bytes);
+            match &new {
+                Some(head) => {
+                    next.add(head);
+                    batch.insert(key, head.as_slice());
+                }
+                None => batch.remove(key),
             }
+            changed.push((key, old, new));
         }
-        Ok(batch)
+        batch.insert(TOTALS_KEY, next.entry());
+        engine.apply(batch)?;
+        *totals = next;
+        self.walk.follow(&changed);
+        Ok(())
     }
 }
 
@@ -160,10 +183,9 @@ impl Store for SledStore {
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError> {
         ops.iter().try_for_each(check)?;
         if !ops.is_empty() {
-            let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-            let applied = self.batch(ops).and_then(|batch| self.parts.engine.apply(batch));
-            drop(gate);
-            applied.map_err(|fault| self.fail(fault))?;
+            let engine = &self.parts.engine;
+            let applied = engine.check_running().and_then(|()| self.apply_checked(ops));
+            engine.stop_on_error(applied).map_err(|fault| self.fail(fault))?;
         }
         if durable { self.sync() } else { Ok(()) }
     }
@@ -173,37 +195,10 @@ impl Store for SledStore {
     }
 
     fn verify(&self) -> Result<VerifyReport, StoreError> {
-        let engine = &self.parts.engine;
-        let fail = |fault| self.fail(fault);
         let mut report = VerifyReport { blobs: self.stats().blobs, ..VerifyReport::default() };
-        let mut from = Vec::new();
-        loop {
-            let _batches_wait = self.reading();
-            let page = page(engine, &from).map_err(fail)?;
-            for (key, entry) in &page {
-                if key.starts_with(&[KEY_RESERVED]) {
-                    report.orphans += u64::from(!is_owned(engine, key).map_err(fail)?);
-                    continue;
-                }
-                report.keys += 1;
-                match resolve(engine, key, entry) {
-                    Ok(value) => report.bytes += value.len() as u64,
-                    Err(ReadError::Damaged { key }) => {
-                        report.damaged += 1;
-                        if report.damaged_keys.len() < 100 {
-                            report.damaged_keys.push(key);
-                        }
-                    }
-                    Err(ReadError::Unavailable { reason }) => {
-                        return Err(self.fail(Fault::Other(reason)));
-                    }
-                }
-            }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE => from = successor(key),
-                _ => return Ok(report),
-            }
-        }
+        let complete = self.walk.verify(self, &mut report);
+        report.complete = complete.map_err(|fault| self.unreadable(&fault))?;
+        Ok(report)
     }
 
     fn compact(&self, into: &Path) -> Result<CompactReport, StoreError> {
@@ -234,8 +229,9 @@ impl View for SledStore {
         }
         let engine = &self.parts.engine;
         let _batches_wait = self.reading();
-        let entries: Vec<Entry> =
-            engine.call(|db| db.range(start..&end).take(limit).collect()).map_err(unavailable)?;
+        let entries: Vec<Entry> = engine
+            .call(|db| db.range(start..&end).take(limit).collect())
+            .map_err(|fault| unavailable(&fault))?;
         let resolved = entries
             .iter()
             .map(|(key, entry)| resolve(engine, key, entry).map(|value| (key.to_vec(), value)));
@@ -246,14 +242,14 @@ impl View for SledStore {
         let end = end_of(prefix);
         let engine = &self.parts.engine;
         let _batches_wait = self.reading();
-        // The engine's reverse iteration loops until it panics when a key has four bytes 0xFF in the
-        // wrong place, and keys hold bytes that strangers choose: search forward.
+        // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
+        // place, and strangers choose bytes of our keys: search forward.
         let first = |from: &[u8]| {
             if from >= end.as_slice() {
                 return Ok(None);
             }
             let entry = engine.call(|db| db.range(from..&end).next().transpose());
-            Ok(entry.map_err(unavailable)?.map(|(key, _)| key.to_vec()))
+            Ok(entry.map_err(|fault| unavailable(&fault))?.map(|(key, _)| key.to_vec()))
         };
         match last_key(prefix, first)? {
             Some(key) => Ok(load(engine, &key)?.map(|value| (key, value))),
@@ -272,7 +268,7 @@ pub(super) fn successor(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-pub(super) fn unavailable(fault: Fault) -> ReadError {
+fn unavailable(fault: &Fault) -> ReadError {
     ReadError::Unavailable { reason: fault.reason() }
 }
 
@@ -288,7 +284,7 @@ pub(super) fn page(engine: &Engine, from: &[u8]) -> Result<Vec<Entry>, Fault> {
 
 /// The value of `key`, checked.
 pub(super) fn load(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-    match engine.call(|db| db.get(key)).map_err(unavailable)? {
+    match engine.call(|db| db.get(key)).map_err(|fault| unavailable(&fault))? {
         Some(entry) => resolve(engine, key, &entry).map(Some),
         None => Ok(None),
     }
@@ -308,24 +304,35 @@ pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u
                 }
                 Ok(value)
             };
-            (checksum, engine.call(gather).map_err(unavailable)?)
+            (checksum, engine.call(gather).map_err(|fault| unavailable(&fault))?)
         }
     };
     if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }
 }
 
-/// The chunk keys that the value of `key` owns now. All that are there, whatever a damaged head says.
-fn stale_chunks(engine: &Engine, key: &[u8]) -> Result<Vec<sled::IVec>, Fault> {
-    engine.call(|db| match db.get(key)?.as_deref().map(decode_head) {
-        None | Some(Some(Head::Inline { .. })) => Ok(Vec::new()),
-        Some(Some(Head::Chunked { .. }) | None) => {
-            db.range(chunk_key(key, 0)..=chunk_key(key, u32::MAX)).keys().collect()
-        }
+/// The head of `key`, and the chunk keys that it owns: all that are there, whatever a damaged head says.
+fn owned_entries(
+    engine: &Engine,
+    key: &[u8],
+) -> Result<(Option<sled::IVec>, Vec<sled::IVec>), Fault> {
+    engine.call(|db| {
+        let head = db.get(key)?;
+        let chunks = match head.as_deref().map(decode_head) {
+            None | Some(Some(Head::Inline { .. })) => Vec::new(),
+            Some(Some(Head::Chunked { .. }) | None) => db
+                .range(chunk_key(key, 0)..=chunk_key(key, u32::MAX))
+                .keys()
+                .collect::<Result<_, _>>()?,
+        };
+        Ok((head, chunks))
     })
 }
 
-/// Whether a value has this chunk.
+/// Whether an entry in the reserved range is the totals or a chunk of a value.
 pub(super) fn is_owned(engine: &Engine, chunk: &[u8]) -> Result<bool, Fault> {
+    if chunk == TOTALS_KEY {
+        return Ok(true);
+    }
     let Some((key, index)) = parse_chunk_key(chunk) else {
         return Ok(false);
     };

@@ -1,4 +1,4 @@
-//! The store on real files: layout, damage, recovery, refusals.
+//! The store on real files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -78,6 +78,10 @@ fn position(store: &SledStore) -> u64 {
     let last = store.last(b"f").unwrap();
     last.map_or(0, |(key, _)| u64::from_be_bytes(key[1..].try_into().unwrap()))
 }
+
+mod damage;
+mod opening;
+mod watermark;
 
 mod content {
     use super::*;
@@ -178,19 +182,48 @@ mod content {
         }
     }
 
-    /// The engine's own reverse iteration panics here after a million turns.
+    #[test]
+    fn verify_is_right_beside_a_writer() {
+        let dir = TempDir::new().unwrap();
+        let store = open(&dir);
+        let key = |n: u64| [b"k".as_slice(), &bytes(n % 2_000, 8)].concat();
+        let ops: Vec<Op> = (0..2_000).map(|n| put(&key(n), &bytes(n, 100))).collect();
+        store.apply(&ops, false).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for n in 0..600 {
+                    let big = usize::try_from(n % 7 * 1_000).unwrap();
+                    let ops =
+                        [put(&key(n * 3), &bytes(n, big)), delete(&key(n * 5)), put(&key(n), b"x")];
+                    store.apply(&ops, false).unwrap();
+                }
+            });
+            let mut walks = 0;
+            while !writer.is_finished() || walks == 0 {
+                let report = store.verify().unwrap();
+                assert!(report.is_sound(), "{report:?}");
+                walks += 1;
+            }
+        });
+        assert!(store.verify().unwrap().is_sound());
+    }
+
+    /// On exactly these keys the engine's own reverse iteration panics, after a million turns.
     #[test]
     fn the_last_of_keys_full_of_0xff_is_found() {
         let dir = TempDir::new().unwrap();
         let store = open(&dir);
-        let key = |n: u16| [b"d\xff\xff\xff\xff\xff".as_slice(), &n.to_be_bytes()].concat();
-        let ops: Vec<Op> =
-            (0..2_000).map(|n| put(&key(n), b"x")).chain([put(b"e", b"y")]).collect();
-        store.apply(&ops, false).unwrap();
-        assert_eq!(store.last(b"d").unwrap().unwrap().0, key(1_999));
-        let deletes: Vec<Op> = (1_000..2_000).map(|n| delete(&key(n))).collect();
+        let key = |prefix: u8, n: u16| [&[prefix], &[0xFF; 6][..], &n.to_be_bytes()].concat();
+        let at_end = |prefix: u8| store.last(&[prefix]).unwrap().unwrap().0;
+        for prefix in [b'd', b'c'] {
+            for n in (0..2_000).rev() {
+                store.apply(&[put(&key(prefix, n), b"x")], false).unwrap();
+            }
+            assert_eq!(at_end(prefix), key(prefix, 1_999));
+        }
+        let deletes: Vec<Op> = (1_000..2_000).map(|n| delete(&key(b'c', n))).collect();
         store.apply(&deletes, false).unwrap();
-        assert_eq!(store.last(b"d").unwrap().unwrap().0, key(999));
+        assert_eq!((at_end(b'c'), at_end(b'd')), (key(b'c', 999), key(b'd', 1_999)));
     }
 
     #[test]
@@ -225,226 +258,6 @@ mod content {
                 store.get(&[b'k', 39]).unwrap();
             }
         });
-    }
-}
-
-mod damage {
-    use super::*;
-
-    #[test]
-    fn damaged_bytes_are_never_served() {
-        let dir = TempDir::new().unwrap();
-        let store = open(&dir);
-        store
-            .apply(&[put(b"a", b"1"), put(b"b", &bytes(1, 10_000)), put(b"c", b"3")], true)
-            .unwrap();
-        let chunk = value::chunk_key(b"b", 1);
-        let keys: [&[u8]; 4] = [b"a", b"b", b"c", &chunk];
-        drop(store);
-        for key in keys {
-            for (at, bit) in [(0, 1), (0, 3), (5, 0), (17, 7)] {
-                let mut original = None;
-                raw(&dir, |db| {
-                    let mut entry = db.get(key).unwrap().unwrap().to_vec();
-                    original = Some(entry.clone());
-                    entry[at] ^= 1 << bit;
-                    db.insert(key, entry).unwrap();
-                });
-                let owner: &[u8] = if key == chunk { b"b" } else { key };
-                let store = open(&dir);
-                let expected = ReadError::Damaged { key: owner.to_vec() };
-                assert_eq!(store.get(owner), Err(expected.clone()), "{key:?} {at} {bit}");
-                assert_eq!(store.scan(b"", owner, 1), Err(expected.clone()));
-                let report = store.verify().unwrap();
-                assert_eq!((report.damaged, &report.damaged_keys), (1, &vec![owner.to_vec()]));
-                let copy = dir.path().join("copy");
-                assert!(matches!(store.compact(&copy), Err(StoreError::Damaged { .. })));
-                fs::remove_dir_all(copy).unwrap();
-                assert!(store.get(if owner == b"a" { b"c" } else { b"a" }).is_ok());
-                drop(store);
-                raw(&dir, |db| drop(db.insert(key, original.unwrap()).unwrap()));
-            }
-        }
-        assert!(open(&dir).verify().unwrap().is_sound());
-    }
-
-    #[test]
-    fn a_missing_chunk_and_a_swapped_value_are_damage_and_a_new_value_repairs() {
-        let dir = TempDir::new().unwrap();
-        let store = open(&dir);
-        store
-            .apply(&[put(b"a", b"1"), put(b"b", b"2"), put(b"big", &bytes(1, 10_000))], true)
-            .unwrap();
-        drop(store);
-        raw(&dir, |db| {
-            let b = db.get(b"b").unwrap().unwrap();
-            db.insert(b"a", b).unwrap();
-            db.remove(value::chunk_key(b"big", 2)).unwrap();
-            db.insert(value::chunk_key(b"gone", 0), b"rest").unwrap();
-        });
-        let store = open(&dir);
-        let report = store.verify().unwrap();
-        assert_eq!(report.damaged_keys, [b"a".to_vec(), b"big".to_vec()]);
-        assert_eq!(report.orphans, 1);
-        store.apply(&[put(b"a", b"1"), put(b"big", b"small")], true).unwrap();
-        assert_eq!((store.verify().unwrap().damaged, store.verify().unwrap().orphans), (0, 1));
-    }
-
-    /// A flipped bit in the engine's log: every outcome but a wrong byte, a silent loss or a panic.
-    #[test]
-    fn a_flipped_bit_in_the_log_is_refused_or_noticed() {
-        let closed = filled(400);
-        let size = fs::metadata(engine_file(&closed, "db")).unwrap().len();
-        let mut refusals = 0;
-        for n in 0..6u64 {
-            let dir = filled(400);
-            let mut log = fs::read(engine_file(&dir, "db")).unwrap();
-            log[usize::try_from(size * (n + 1) / 8).unwrap()] ^= 4;
-            fs::write(engine_file(&dir, "db"), log).unwrap();
-            match SledStore::open(dir.path(), &options()) {
-                Err(OpenError::Damaged { .. }) => refusals += 1,
-                Err(other) => panic!("{other}"),
-                Ok((store, report)) => {
-                    let complete = !report.created && position(&store) == 400;
-                    for n in 1..=position(&store) {
-                        match store.get(&feed(n)) {
-                            Ok(Some(value)) => assert_eq!(value, bytes(n, 300)),
-                            Ok(None) => assert!(!complete, "entry {n} is silently gone"),
-                            Err(error) => drop(error.to_string()),
-                        }
-                    }
-                }
-            }
-        }
-        assert!(refusals > 0, "the damage was never met");
-    }
-
-    #[test]
-    fn a_cut_or_deleted_log_is_behind_its_watermark() {
-        for cut in ["half", "empty", "deleted", "directory"] {
-            let dir = filled(1_000);
-            let store = open(&dir);
-            let path = dir.path().join("watermark");
-            let mut watermark = Watermark::load(&path).unwrap();
-            watermark
-                .record(Mark { store: store.id(), position: position(&store), records: None })
-                .unwrap();
-            let id = store.id();
-            drop(store);
-            let db = engine_file(&dir, "db");
-            let size = fs::metadata(&db).unwrap().len();
-            let log = fs::File::options().write(true).open(&db).unwrap();
-            match cut {
-                "half" => log.set_len(size / 2).unwrap(),
-                "empty" => log.set_len(0).unwrap(),
-                "deleted" => fs::remove_file(&db).unwrap(),
-                _ => fs::remove_dir_all(dir.path().join(ENGINE_DIR)).unwrap(),
-            }
-            let watermark = Watermark::load(&path).unwrap();
-            match SledStore::open(dir.path(), &options()) {
-                Err(OpenError::Damaged { .. }) => assert_eq!(cut, "half"),
-                Err(other) => panic!("{cut}: {other}"),
-                Ok((store, _)) => {
-                    let behind = watermark.check(store.id(), position(&store)).unwrap_err();
-                    assert_eq!(behind.expected, Mark { store: id, position: 1_000, records: None });
-                    assert!(behind.to_string().contains("has lost data"), "{behind}");
-                }
-            }
-        }
-    }
-}
-
-mod opening {
-    use super::*;
-
-    #[test]
-    fn a_leftover_of_a_killed_start_is_removed() {
-        let dir = filled(100);
-        fs::write(engine_file(&dir, "snap.00000000000FFFFF.generating"), b"half a snap").unwrap();
-        let (store, report) = SledStore::open(dir.path(), &options()).unwrap();
-        assert_eq!((report.leftovers, position(&store)), (1, 100));
-    }
-
-    #[test]
-    fn damaged_snapshots_and_settings_are_set_aside() {
-        let dir = filled(100);
-        drop(open(&dir));
-        let snaps = || -> Vec<PathBuf> {
-            let files = fs::read_dir(dir.path().join(ENGINE_DIR)).unwrap();
-            let paths = files.map(|file| file.unwrap().path());
-            paths.filter(|path| path.to_string_lossy().contains("snap.")).collect()
-        };
-        assert!(!snaps().is_empty());
-        for round in 1..=2 {
-            for snap in snaps() {
-                let length = fs::metadata(&snap).unwrap().len();
-                fs::File::options().write(true).open(snap).unwrap().set_len(length / 2).unwrap();
-            }
-            let (store, report) = SledStore::open(dir.path(), &options()).unwrap();
-            assert_eq!(report.moved_aside, Some(dir.path().join(format!("aside-{round}"))));
-            assert_eq!((position(&store), report.created), (100, false));
-            drop(store);
-            drop(open(&dir));
-        }
-        let conf = fs::File::options().write(true).open(engine_file(&dir, "conf")).unwrap();
-        conf.set_len(12).unwrap();
-        let (store, report) = SledStore::open(dir.path(), &options()).unwrap();
-        assert!(report.moved_aside.is_some());
-        assert_eq!(position(&store), 100);
-    }
-
-    #[test]
-    fn a_directory_in_use_is_refused_and_free_again_afterwards() {
-        let dir = TempDir::new().unwrap();
-        let store = open(&dir);
-        let error = refused(&dir);
-        let own = std::process::id();
-        assert!(matches!(&error, OpenError::Locked { pid, .. } if *pid == Some(own)), "{error}");
-        assert!(error.to_string().contains("in use by another node"));
-        drop(store);
-        drop(open(&dir));
-    }
-
-    #[test]
-    fn another_format_is_refused_with_both_versions() {
-        let dir = TempDir::new().unwrap();
-        drop(open(&dir));
-        let entry = b"concord-store 7 sled-9 00112233445566778899aabbccddeeff";
-        raw(&dir, |db| drop(db.insert(FORMAT_KEY, value::encode_head(FORMAT_KEY, entry)).unwrap()));
-        let error = refused(&dir).to_string();
-        assert!(
-            error.contains("format 7 on sled-9") && error.contains("format 1 on sled-0.34"),
-            "{error}"
-        );
-        raw(&dir, |db| drop(db.insert(FORMAT_KEY, b"?").unwrap()));
-        assert!(matches!(refused(&dir), OpenError::Damaged { .. }));
-        raw(&dir, |db| drop(db.remove(FORMAT_KEY).unwrap()));
-        // Without the entry, an empty store is a new one.
-        assert!(SledStore::open(dir.path(), &options()).unwrap().1.created);
-    }
-
-    #[test]
-    fn something_else_is_refused() {
-        let dir = TempDir::new().unwrap();
-        fs::create_dir(dir.path().join(ENGINE_DIR)).unwrap();
-        raw(&dir, |db| drop(db.insert(b"k", b"of another program").unwrap()));
-        assert!(matches!(refused(&dir), OpenError::Foreign { .. }));
-        let file = dir.path().join("file");
-        fs::write(&file, b"").unwrap();
-        let error = SledStore::open(&file, &options()).unwrap_err();
-        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-        let error = SledStore::open(&file.join("below"), &options()).unwrap_err();
-        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_full_disk_and_missing_rights_have_their_own_sentences() {
-        let store = |kind: std::io::ErrorKind| {
-            StoreError::of(Path::new("/data"), std::io::Error::from(kind).into()).to_string()
-        };
-        assert!(store(std::io::ErrorKind::StorageFull).contains("/data is full"));
-        assert!(store(std::io::ErrorKind::ReadOnlyFilesystem).contains("may not write"));
-        assert!(store(std::io::ErrorKind::UnexpectedEof).contains("failed"));
     }
 }
 
@@ -516,73 +329,5 @@ mod compaction {
         assert!(matches!(store.compact(&copy), Err(StoreError::Exists { .. })));
         let (copied, report) = SledStore::open(&copy, &options()).unwrap();
         assert_eq!((position(&copied), report.store), (100, store.id()));
-    }
-}
-
-mod watermark {
-    use super::*;
-
-    fn mark(store: u8, position: u64) -> Mark {
-        Mark { store: StoreId::from_bytes([store; 16]), position, records: Some(position * 2) }
-    }
-
-    #[test]
-    fn the_newest_mark_is_remembered() {
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("watermark");
-        assert_eq!(Watermark::load(&path).unwrap().mark(), None);
-        assert!(!path.exists());
-        for position in 1..6 {
-            let mut watermark = Watermark::load(&path).unwrap();
-            watermark.record(mark(1, position)).unwrap();
-            assert_eq!(Watermark::load(&path).unwrap().mark(), Some(mark(1, position)));
-        }
-        assert_eq!(fs::metadata(&path).unwrap().len(), 8192);
-    }
-
-    #[test]
-    fn only_an_explicit_repair_goes_back() {
-        let dir = TempDir::new().unwrap();
-        let mut watermark = Watermark::load(&dir.path().join("watermark")).unwrap();
-        let store = |n| StoreId::from_bytes([n; 16]);
-        assert!(watermark.check(store(1), 0).is_ok());
-        watermark.record(mark(1, 5)).unwrap();
-        assert!(watermark.check(store(1), 5).is_ok() && watermark.check(store(1), 6).is_ok());
-        assert!(watermark.check(store(1), 4).is_err() && watermark.check(store(2), 9).is_err());
-        assert!(matches!(watermark.record(mark(1, 4)), Err(WatermarkError::Behind(_))));
-        assert!(matches!(watermark.record(mark(2, 6)), Err(WatermarkError::Behind(_))));
-        assert_eq!(watermark.mark(), Some(mark(1, 5)));
-        watermark.replace(mark(2, 1)).unwrap();
-        assert!(watermark.check(store(2), 1).is_ok());
-    }
-
-    #[test]
-    fn a_damaged_slot_leaves_the_earlier_mark_and_two_are_reported() {
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("watermark");
-        let mut watermark = Watermark::load(&path).unwrap();
-        watermark.record(mark(1, 1)).unwrap();
-        watermark.record(mark(1, 2)).unwrap();
-        let sound = fs::read(&path).unwrap();
-        for at in 0..64 {
-            // The second mark went into the first slot.
-            let mut torn = sound.clone();
-            torn[at] ^= 0x10;
-            fs::write(&path, &torn).unwrap();
-            let mut loaded = Watermark::load(&path).unwrap();
-            assert_eq!((loaded.mark(), loaded.damaged_slots()), (Some(mark(1, 1)), 1), "{at}");
-            loaded.record(mark(1, 3)).unwrap();
-            assert_eq!(Watermark::load(&path).unwrap().mark(), Some(mark(1, 3)));
-        }
-        for length in [0, 20, 64, 4096, 5000, 9000] {
-            let mut cut = sound.clone();
-            cut.resize(length, 0xEE);
-            fs::write(&path, &cut).unwrap();
-            Watermark::load(&path).unwrap().replace(mark(1, 9)).unwrap();
-            assert_eq!(Watermark::load(&path).unwrap().mark(), Some(mark(1, 9)), "{length}");
-        }
-        fs::write(&path, [0xEE; 8192]).unwrap();
-        let loaded = Watermark::load(&path).unwrap();
-        assert_eq!((loaded.mark(), loaded.damaged_slots()), (None, 2));
     }
 }

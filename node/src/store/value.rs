@@ -15,7 +15,8 @@ pub(super) const INLINE_MAX: usize = 4096;
 
 const KIND_INLINE: u8 = 1;
 const KIND_CHUNKED: u8 = 2;
-const CHECKSUM: usize = 16;
+/// The length of a checksum.
+pub(super) const CHECKSUM: usize = 16;
 
 /// What stands under a caller's key.
 #[derive(Debug, PartialEq, Eq)]

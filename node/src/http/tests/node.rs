@@ -1,7 +1,6 @@
 //! A node in memory: the real replica over [`Memory`], without disk and network, and a client of its
 //! interface.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
@@ -9,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use crdt_model::policy::Policy;
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tower::ServiceExt;
 
 use crate::clock::Clock;
@@ -19,7 +18,7 @@ use crate::http::token::Tokens;
 use crate::identity::NodeKey;
 use crate::kv::{Memory, Pair, ReadError, View};
 use crate::replica::action::Action;
-use crate::replica::event::{Answer, Event, Ticket};
+use crate::replica::event::{Answer, Event, RosterOutcome, Ticket, WriteOutcome};
 use crate::replica::limits::HEARTBEAT_MS;
 use crate::replica::roster::{Member, Roster};
 use crate::replica::{Config, Replica};
@@ -68,8 +67,6 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
     roster.admit(member(key.id(), "emea-1"), &network).unwrap();
     let mut longer = roster.clone();
     longer.admit(member(NodeKey::generate().unwrap().id(), "emea-2"), &network).unwrap();
-
-    let store = Shared::default();
     let config = Config {
         signer: Box::new(key),
         roster,
@@ -79,39 +76,50 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
         behind,
         policy: Policy::built_in(),
     };
+    let client = Client(router(run(config), tokens(), Clock::system()));
+    (client, Rosters { second: longer.encode() })
+}
+
+fn tokens() -> Tokens {
+    let entry = |secret: &str, principal: &str, rest: &str| {
+        format!(
+            "[[tokens]]\nsecret = \"{secret}\"\nprincipal = \"{principal}\"\n\
+             source = \"manual-emea\"\n{rest}\n"
+        )
+    };
+    let entries = [
+        entry(ADMIN, "admin", "any_source = true\nwrite = true"),
+        entry(CLERK, "clerk", "write = true"),
+        entry(READER, "reader", ""),
+    ];
+    Tokens::parse(&entries.concat()).unwrap()
+}
+
+/// Runs a replica until its last handle is gone.
+fn run(config: Config) -> Handle {
+    let store = Shared::default();
     let (mut replica, ops) = Replica::load(config, &store).unwrap();
     store.0.write().unwrap().apply(&ops);
-    let (commands, mut inbox) = mpsc::channel(64);
     let now = || Clock::system().now_ms();
+    let (commands, mut inbox) = mpsc::channel(64);
     let (_, status) = watch::channel(Arc::new(replica.status(now())));
     let handle = Handle::new(commands, Arc::new(store.clone()), status);
     std::thread::spawn(move || {
-        let mut waiting = BTreeMap::new();
-        for number in 0.. {
-            let ticket = Ticket(number);
-            let event = match inbox.blocking_recv() {
-                None => return,
-                Some(Command::Write(request, reply)) => {
-                    waiting.insert(ticket, Reply::Write(reply));
-                    Event::Write { ticket, request }
+        let ticket = Ticket(1);
+        while let Some(command) = inbox.blocking_recv() {
+            let (event, reply) = match command {
+                Command::Write(request, reply) => {
+                    (Event::Write { ticket, request }, Reply::Write(reply))
                 }
-                Some(Command::AdoptRoster(roster, reply)) => {
-                    waiting.insert(ticket, Reply::Roster(reply));
-                    Event::AdoptRoster { ticket, roster }
+                Command::AdoptRoster(roster, reply) => {
+                    (Event::AdoptRoster { ticket, roster }, Reply::Roster(reply))
                 }
             };
+            let mut answered = None;
             for action in replica.handle(now(), event, &store) {
                 match action {
                     Action::Persist(ops) => store.0.write().unwrap().apply(&ops),
-                    Action::Reply { ticket, answer } => match (waiting.remove(&ticket), answer) {
-                        (Some(Reply::Write(reply)), Answer::Write(outcome)) => {
-                            drop(reply.send(outcome));
-                        }
-                        (Some(Reply::Roster(reply)), Answer::Roster(outcome)) => {
-                            drop(reply.send(outcome));
-                        }
-                        (_, answer) => panic!("{ticket:?} was not asked for {answer:?}"),
-                    },
+                    Action::Reply { answer, .. } => answered = Some(answer),
                     Action::Send { .. }
                     | Action::Dial { .. }
                     | Action::Close { .. }
@@ -119,26 +127,19 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
                     | Action::Alarm(_) => {}
                 }
             }
+            match (reply, answered) {
+                (Reply::Write(reply), Some(Answer::Write(outcome))) => drop(reply.send(outcome)),
+                (Reply::Roster(reply), Some(Answer::Roster(outcome))) => drop(reply.send(outcome)),
+                (_, answer) => panic!("this is not the answer: {answer:?}"),
+            }
         }
     });
-    let entry = |secret: &str, principal: &str, rest: &str| {
-        format!(
-            "[[tokens]]\nsecret = \"{secret}\"\nprincipal = \"{principal}\"\n\
-             source = \"manual-emea\"\n{rest}\n"
-        )
-    };
-    let tokens = [
-        entry(ADMIN, "admin", "any_source = true\nwrite = true"),
-        entry(CLERK, "clerk", "write = true"),
-        entry(READER, "reader", ""),
-    ];
-    let tokens = Tokens::parse(&tokens.concat()).unwrap();
-    (Client(router(handle, tokens, Clock::system())), Rosters { second: longer.encode() })
+    handle
 }
 
 enum Reply {
-    Write(tokio::sync::oneshot::Sender<crate::replica::event::WriteOutcome>),
-    Roster(tokio::sync::oneshot::Sender<crate::replica::event::RosterOutcome>),
+    Write(oneshot::Sender<WriteOutcome>),
+    Roster(oneshot::Sender<RosterOutcome>),
 }
 
 /// Asks a node.

@@ -1,0 +1,133 @@
+//! The command line: one file a command. Not the node itself: only `run` starts one, every other
+//! command talks HTTP to a running node or works on files.
+//!
+//! A command is `Args` and `run(args, &Context)`; read [`Context`] and [`CliError`] first.
+
+mod changes;
+mod client;
+mod completions;
+mod conflicts;
+mod context;
+mod exit;
+mod export;
+mod get;
+mod history;
+mod init;
+mod network;
+mod peers;
+mod run;
+mod set;
+mod show;
+mod status;
+mod table;
+mod verify;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::client::{Client, Method, Request};
+pub use self::context::{Context, Target};
+pub use self::exit::{CliError, Exit, Problem};
+
+/// Customer master data that stays one record everywhere, with no hub in the middle.
+#[derive(Debug, Parser)]
+#[command(name = "concord", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 done, with differences, issues or rejected rows; \
+    2 wrong command line; 3 input refused; 4 node, port or store not available now.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the directory of a new node
+    Init(init::Args),
+    /// Create a network, and say who belongs to it
+    #[command(subcommand)]
+    Network(network::Command),
+    /// Start the node, and keep it running until it is told to stop
+    Run(run::Args),
+    /// Show a customer, by id or by number, tax id, IBAN or name
+    Get(get::Args),
+    /// Change a customer, or create one
+    Set(set::Args),
+    /// Show every change of a customer: who, when and why
+    History(history::Args),
+    /// Show customers on which regions wrote different values without knowing of each other
+    Conflicts(conflicts::Args),
+    /// Show the other nodes, and how far each is
+    Peers(peers::Args),
+    /// Show the state of the node
+    Status(status::Args),
+    /// Show what has changed on the node, commit by commit
+    Changes(changes::Args),
+    /// Write every customer as JSON Lines
+    Export(export::Args),
+    /// Check the store of a stopped node: signatures, chains, golden records
+    Verify(verify::Args),
+    /// Print the completions of a shell
+    Completions(completions::Args),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, with exit code 0. Nobody may be there to read.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let context = Context { json: cli.json };
+    match dispatch(cli.command, &context) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            report(&error, &context);
+            error.exit().into()
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
+    // A node logs as its configuration says.
+    if !matches!(command, Command::Run(_)) {
+        crate::telemetry::init_quiet();
+    }
+    match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Network(command) => network::run(command, context),
+        Command::Run(args) => run::run(&args, context),
+        Command::Get(args) => get::run(args, context),
+        Command::Set(args) => set::run(args, context),
+        Command::History(args) => history::run(&args, context),
+        Command::Conflicts(args) => conflicts::run(&args, context),
+        Command::Peers(args) => peers::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Changes(args) => changes::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Says on standard error why a command was not done.
+fn report(error: &CliError, context: &Context) {
+    if error.is_silent() {
+        return;
+    }
+    let text = if context.json { error.to_json().to_string() } else { format!("error: {error}") };
+    // Without standard error the exit code still tells.
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! The walk over all entries behind `verify`, beside a writer that goes on.
+//!
+//! The walk reads page by page and sums up what it has seen. A batch that changes entries behind it
+//! changes the sum, too, so that at the end it must equal the totals of that moment.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::VerifyReport;
+use super::engine::Fault;
+use super::sled_store::{PAGE, SledStore, is_owned, page, resolve, successor};
+use super::totals::Totals;
+use crate::kv::{KEY_RESERVED, ReadError};
+
+/// A change of one key: its head before and after.
+pub(super) type Change<'a> = (&'a [u8], Option<sled::IVec>, Option<Vec<u8>>);
+
+/// The place for one walk at a time.
+pub(super) struct Walk {
+    /// Held for a whole walk.
+    turn: Mutex<()>,
+    /// Held for moments, and only under the gate of the store.
+    progress: Mutex<Option<Progress>>,
+}
+
+/// How far the walk is.
+struct Progress {
+    /// Entries below this key were read.
+    passed: Vec<u8>,
+    /// What they add up to now.
+    seen: Totals,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whoever panicked: a walk starts by setting the progress anew.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Walk {
+    pub(super) const fn new() -> Self {
+        Self { turn: Mutex::new(()), progress: Mutex::new(None) }
+    }
+
+    /// Tells the walk what a batch changed. Called while the batch has the gate.
+    pub(super) fn follow(&self, changes: &[Change<'_>]) {
+        let mut progress = lock(&self.progress);
+        let Some(Progress { passed, seen }) = progress.as_mut() else { return };
+        for (_, old, new) in changes.iter().filter(|(key, ..)| *key < passed.as_slice()) {
+            if let Some(head) = old {
+                seen.remove(head);
+            }
+            if let Some(head) = new {
+                seen.add(head);
+            }
+        }
+    }
+
+    /// Reads and checks every entry; whether they add up to the totals.
+    pub(super) fn verify(
+        &self,
+        store: &SledStore,
+        report: &mut VerifyReport,
+    ) -> Result<bool, Fault> {
+        let _turn = lock(&self.turn);
+        *lock(&self.progress) = Some(Progress { passed: Vec::new(), seen: Totals::default() });
+        let complete = self.walk(store, report);
+        *lock(&self.progress) = None;
+        complete
+    }
+
+    fn walk(&self, store: &SledStore, report: &mut VerifyReport) -> Result<bool, Fault> {
+        let engine = &store.parts().engine;
+        let mut from = Vec::new();
+        loop {
+            let totals = store.reading();
+            let page = page(engine, &from)?;
+            let mut progress = lock(&self.progress);
+            for (key, entry) in &page {
+                if key.starts_with(&[KEY_RESERVED]) {
+                    report.orphans += u64::from(!is_owned(engine, key)?);
+                    continue;
+                }
+                report.keys += 1;
+                progress.iter_mut().for_each(|progress| progress.seen.add(entry));
+                match resolve(engine, key, entry) {
+                    Ok(value) => report.bytes += value.len() as u64,
+                    Err(ReadError::Damaged { key }) => {
+                        report.damaged += 1;
+                        if report.damaged_keys.len() < 100 {
+                            report.damaged_keys.push(key);
+                        }
+                    }
+                    Err(ReadError::Unavailable { reason }) => return Err(Fault::Other(reason)),
+                }
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == PAGE => from = successor(key),
+                _ => return Ok(progress.as_ref().is_some_and(|at| at.seen == *totals)),
+            }
+            progress.iter_mut().for_each(|progress| progress.passed.clone_from(&from));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Networks of real `concord` processes, set up by the commands that a user gives.
+
+use std::fs::File;
+use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use node::cli::{Client, Request};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// The program under test.
+pub(crate) const CONCORD: &str = env!("CARGO_BIN_EXE_concord");
+
+/// A node that may or may not be running.
+pub(crate) struct Process {
+    pub(crate) dir: PathBuf,
+    pub(crate) client: Client,
+    child: Option<Child>,
+}
+
+/// A network of processes in one temporary directory.
+pub(crate) struct Processes {
+    pub(crate) nodes: Vec<Process>,
+    _dir: TempDir,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Processes {
+    /// Sets up a network with a node for each region; none runs yet.
+    pub(crate) fn set_up(regions: &[&str]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let network = dir.path().join("network");
+        let network = network.to_str().unwrap();
+        concord(&["network", "create", "test", "--dir", network]);
+        let mut nodes = Vec::new();
+        for region in regions {
+            let name = region.to_lowercase();
+            let own = dir.path().join(&name);
+            let own_text = own.to_str().unwrap();
+            let udp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let init = ["--json", "init", "--dir", own_text, "--name", &name, "--region", region];
+            let ports = ["--listen", &udp, "--http", &http, "--advertise", &udp];
+            let said: Json =
+                serde_json::from_slice(&concord(&[&init[..], &ports[..]].concat()).stdout).unwrap();
+            let key = said["node"].as_str().unwrap();
+            let admit = ["network", "admit", "--dir", network, "--node", key, "--name", &name];
+            concord(&[&admit[..], &["--region", region, "--address", &udp]].concat());
+            let tokens = std::fs::read_to_string(own.join("tokens.toml")).unwrap();
+            let tokens: toml::Table = tokens.parse().unwrap();
+            let secret = tokens["tokens"][0]["secret"].as_str().unwrap();
+            let client = Client::new(&format!("http://{http}"), secret).unwrap();
+            nodes.push(Process { dir: own, client, child: None });
+        }
+        let roster = dir.path().join("network").join("roster");
+        for node in &nodes {
+            let own = node.dir.to_str().unwrap();
+            concord(&["network", "join", "--dir", own, roster.to_str().unwrap()]);
+        }
+        Self { nodes, _dir: dir }
+    }
+}
+
+impl Process {
+    /// Starts the node and waits until it answers.
+    pub(crate) fn start(&mut self) {
+        self.spawn();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.client.ask(&Request::get("/v1/health")).is_err() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
+            assert!(ended.is_none(), "the node ended: {}", self.log());
+            assert!(Instant::now() < deadline, "the node does not answer: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts the node and waits for nothing.
+    pub(crate) fn spawn(&mut self) {
+        let log = File::options().append(true).create(true).open(self.dir.join("log")).unwrap();
+        let child = Command::new(CONCORD)
+            .args(["run", "--dir", self.dir.to_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    /// Kills the node as a power switch would, if it runs.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// What the node has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Audits the store of the stopped node.
+    pub(crate) fn verify(&self) {
+        assert!(self.child.is_none(), "an audit needs a stopped node");
+        concord(&["verify", "--dir", self.dir.to_str().unwrap()]);
+    }
+
+    /// The digests of history and golden records.
+    pub(crate) fn digests(&self) -> (String, String) {
+        let status = self.client.ask(&Request::get("/v1/status")).unwrap();
+        let text = |name: &str| status[name].as_str().unwrap().to_owned();
+        (text("history_digest"), text("golden_digest"))
+    }
+}
+
+/// Gives a command that must succeed.
+pub(crate) fn concord(arguments: &[&str]) -> Output {
+    let output = Command::new(CONCORD).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "concord {}: {error}", arguments.join(" "));
+    output
+}

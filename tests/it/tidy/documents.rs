@@ -1,0 +1,332 @@
+//! Documents say what is so: paths and names that exist, tables that equal the code, a description
+//! of the wire that was read again when the wire changed.
+//!
+//! `CONCORD_BLESS=1` writes the tables and the hash anew. Read the difference before you commit it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crdt_model::attribute::{self, Attribute, Class, ValueType};
+use crdt_model::policy::Policy;
+use node::replica::limits;
+
+use super::report;
+use super::tree::{Source, root, sources};
+
+/// The files that decide which bytes travel.
+const WIRE: [&str; 5] = ["codec", "commit", "frame", "roster", "vector"];
+
+/// The spans of inline code of a document, with their lines; nothing of fenced blocks.
+fn spans(source: &Source) -> Vec<(usize, &str)> {
+    let mut fenced = false;
+    let mut found = Vec::new();
+    for (number, line) in source.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            found.extend(line.split('`').skip(1).step_by(2).map(|span| (number, span)));
+        }
+    }
+    found
+}
+
+/// The targets of the links of a document that point into the repository.
+fn links(source: &Source) -> Vec<(usize, &str)> {
+    let targets = source.lines().flat_map(|(number, line)| {
+        let rest = line.split("](").skip(1);
+        rest.filter_map(move |rest| Some((number, rest.split_once(')')?.0)))
+    });
+    targets.filter(|(_, target)| !target.contains("://") && !target.starts_with('#')).collect()
+}
+
+/// Whether a span of code looks like a path of this repository.
+fn is_path(span: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let ending = [".rs", ".md", ".toml", ".json", ".jsonl", ".csv", "/", ".ci/run"];
+    span.contains('/')
+        && !span.starts_with(['/', '.'])
+        && span.chars().all(allowed)
+        && ending.iter().any(|ending| span.ends_with(ending))
+        || span.starts_with(".ci/")
+}
+
+/// Whether a path that a document names is there: from the root, from the folder of the document, or
+/// from the sources of a crate.
+fn exists(document: &str, path: &str) -> bool {
+    let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+    let bases = [Path::new(""), folder, Path::new("node/src"), Path::new("crdt-model/src")];
+    bases.iter().any(|base| root().join(base).join(path).exists())
+}
+
+#[test]
+fn documents_name_only_paths_that_exist() {
+    let mut faults = Vec::new();
+    let all = sources();
+    for source in all.iter().filter(|source| source.is_document()) {
+        let paths = spans(source).into_iter().filter(|(_, span)| is_path(span));
+        let links = links(source)
+            .into_iter()
+            .map(|(number, link)| (number, link.split_once('#').map_or(link, |(path, _)| path)));
+        for (number, path) in paths.chain(links) {
+            if !exists(&source.path, path) {
+                faults.push(format!("{}:{number}: there is no {path}", source.path));
+            }
+        }
+    }
+    // Comments name documents, too.
+    for source in all.iter().filter(|source| source.is_rust()) {
+        for (number, line) in source.lines() {
+            for rest in line.split("docs/").skip(1) {
+                let end = rest.find(".md").map_or(0, |at| at + ".md".len());
+                let name = &rest[..end];
+                let is_name = |c: char| c.is_ascii_alphanumeric() || "-./".contains(c);
+                if end > 0 && name.chars().all(is_name) && !exists("", &format!("docs/{name}")) {
+                    faults.push(format!("{}:{number}: there is no docs/{name}", source.path));
+                }
+            }
+        }
+    }
+    report(&faults);
+}
+
+/// The words of the code: every identifier.
+fn identifiers(all: &[Source]) -> BTreeSet<&str> {
+    let code = all.iter().filter(|source| source.is_rust()).filter_map(Source::text);
+    code.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_')).collect()
+}
+
+/// The documents that lead through the code name only what is in it.
+#[test]
+fn documents_name_only_types_and_functions_that_exist() {
+    let all = sources();
+    let identifiers = identifiers(&all);
+    let guides = ["ARCHITECTURE.md", "docs/replication.md", "docs/data-model.md"];
+    let mut faults = Vec::new();
+    for source in all.iter().filter(|source| guides.contains(&source.path.as_str())) {
+        for (number, span) in spans(source) {
+            let name = span.trim_end_matches("()");
+            let is_name = |part: &str| {
+                part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.is_empty()
+            };
+            let called = span.ends_with("()") || name.contains("::");
+            let typed = name.starts_with(char::is_uppercase)
+                && name.contains(char::is_lowercase)
+                && is_name(name);
+            if !(called || typed) || !name.split("::").all(is_name) {
+                continue;
+            }
+            for part in name.split("::").filter(|part| !identifiers.contains(part)) {
+                faults.push(format!("{}:{number}: `{span}`: there is no {part}", source.path));
+            }
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn code_in_documents_is_not_too_wide() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| source.is_document()) {
+        let mut fenced = false;
+        for (number, line) in source.lines() {
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            } else if fenced && line.chars().count() > 100 {
+                faults.push(format!("{}:{number}: over 100 columns", source.path));
+            }
+        }
+        if fenced {
+            faults.push(format!("{}: a block of code has no end", source.path));
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn the_guide_to_the_code_stays_short() {
+    let lines = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap().lines().count();
+    assert!(lines <= 300, "ARCHITECTURE.md has {lines} lines; a map has at most 300");
+}
+
+/// Compares the part of a document between two marks with what the code says, or writes it there.
+fn agree(document: &str, parts: &[(&str, String)]) {
+    let path = root().join(document);
+    let text = fs::read_to_string(&path).unwrap();
+    let mut made = text.clone();
+    for (name, part) in parts {
+        let (begin, end) = (format!("<!-- made: {name} -->\n"), format!("<!-- end: {name} -->"));
+        let at =
+            made.find(&begin).unwrap_or_else(|| panic!("{document}: no {begin}")) + begin.len();
+        let upto = made.find(&end).unwrap_or_else(|| panic!("{document}: no {end}"));
+        made.replace_range(at..upto, part);
+    }
+    if std::env::var_os("CONCORD_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+        return;
+    }
+    let differs = text.lines().zip(made.lines()).find(|(old, new)| old != new);
+    assert!(
+        text == made,
+        "{document} is not what the code says, first: {differs:?}. Read what changed, set the text \
+         around it right, and run: CONCORD_BLESS=1 cargo test -p node --test it tidy::documents"
+    );
+}
+
+#[test]
+fn the_attribute_table_is_the_one_of_the_code() {
+    let policy = Policy::built_in();
+    let mut table =
+        String::from("| attribute | what | takes | rule | class |\n|---|---|---|---|---|\n");
+    for row in attribute::table() {
+        let class = match row.class {
+            Class::Ordinary => "",
+            Class::Money => "money",
+            Class::Compliance => "compliance",
+        };
+        let rule = serde_json::to_value(policy.rule_of(row)).unwrap();
+        let rule = rule.as_str().unwrap();
+        let Attribute { pattern, title, value, .. } = row;
+        table += &format!("| `{pattern}` | {title} | {} | `{rule}` | {class} |\n", takes(value));
+    }
+    agree("docs/data-model.md", &[("attributes", table)]);
+}
+
+/// What an attribute takes, in words.
+fn takes(value: &ValueType) -> String {
+    let range = |least: &i64, most: &i64| match (least, most) {
+        (least, most) if *most == crdt_model::limits::INT_MAX && *least == -*most => String::new(),
+        (least, most) if *most == crdt_model::limits::INT_MAX => format!(" from {least}"),
+        (least, most) => format!(" {least} to {most}"),
+    };
+    match value {
+        ValueType::Text(most) => format!("text ≤ {most}"),
+        ValueType::Prose(most) => format!("text with lines ≤ {most}"),
+        ValueType::Code(most) => format!("code ≤ {most}"),
+        ValueType::Ranked(words) => words.join(" < "),
+        ValueType::Word(words) => words.join(", "),
+        ValueType::Bool => "true, false".to_owned(),
+        ValueType::Present => "true".to_owned(),
+        ValueType::Int(least, most) => format!("whole number{}", range(least, most)),
+        ValueType::Money(least) if *least < 0 => "amount in minor units".to_owned(),
+        ValueType::Money(least) => format!("amount in minor units from {least}"),
+        ValueType::Decimal(least, most) => format!("decimal{}", range(least, most)),
+        ValueType::Date => "day".to_owned(),
+        ValueType::PartialDate => "day, month or year".to_owned(),
+        ValueType::Country => "country (ISO 3166-1)".to_owned(),
+        ValueType::Currency => "currency (ISO 4217)".to_owned(),
+        ValueType::Language => "language (BCP 47)".to_owned(),
+        ValueType::Url => "web address".to_owned(),
+        ValueType::Email => "e-mail address".to_owned(),
+        ValueType::Phone => "telephone number (E.164)".to_owned(),
+        ValueType::Iban => "IBAN".to_owned(),
+        ValueType::Bic => "BIC".to_owned(),
+        ValueType::Lei => "LEI".to_owned(),
+        ValueType::Duns => "D-U-N-S number".to_owned(),
+        ValueType::Gln => "GLN".to_owned(),
+        ValueType::Record => "customer id".to_owned(),
+        ValueType::Group(members) => {
+            let member = |member: &attribute::Member| {
+                let mark = if member.required { "**" } else { "" };
+                format!("{mark}{}{mark}: {}", member.name, takes(&member.value))
+            };
+            let members: Vec<String> = members.iter().map(member).collect();
+            format!("group: {}", members.join("; "))
+        }
+    }
+}
+
+/// The code of a file, without comments: what the wire depends on.
+fn wire_hash() -> String {
+    let mut hasher = blake3::Hasher::new();
+    let all = sources();
+    for name in WIRE {
+        let path = format!("node/src/replica/{name}.rs");
+        let source = all.iter().find(|source| source.path == path).unwrap();
+        for (_, line) in source.lines() {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with("//") {
+                hasher.update(line.as_bytes());
+            }
+        }
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+/// The value, with its unit, of every bound.
+fn limits_table() -> String {
+    let source = fs::read_to_string(root().join("node/src/replica/limits.rs")).unwrap();
+    let mut table = String::from("| limit | value | why |\n|---|---|---|\n");
+    let mut why = Vec::new();
+    for line in source.lines() {
+        if let Some(text) = line.strip_prefix("/// ") {
+            why.push(text.replace("[`", "`").replace("`]", "`"));
+        } else if let Some(rest) = line.strip_prefix("pub const ") {
+            let name = rest.split(':').next().unwrap();
+            let value = LIMITS.iter().find(|(known, _)| *known == name);
+            let (_, value) = value.unwrap_or_else(|| panic!("tidy: LIMITS lacks {name}"));
+            table += &format!("| `{name}` | {} | {} |\n", shown(name, *value), why.join(" "));
+            why.clear();
+        } else {
+            why.clear();
+        }
+    }
+    table
+}
+
+fn shown(name: &str, value: u64) -> String {
+    match value {
+        _ if name.contains("_MS") && value >= 60_000 => format!("{} min", value / 60_000),
+        _ if name.contains("_MS") => format!("{value} ms"),
+        _ if name.contains("BYTES") || name.contains("FRAME") || name.contains("FLIGHT") => {
+            match value {
+                _ if value % (1 << 20) == 0 => format!("{} MiB", value >> 20),
+                _ if value % (1 << 10) == 0 => format!("{} KiB", value >> 10),
+                _ => format!("{value} B"),
+            }
+        }
+        _ => value.to_string(),
+    }
+}
+
+macro_rules! limits {
+    ($($name:ident),* $(,)?) => {
+        /// Every bound by its name.
+        const LIMITS: &[(&str, u64)] = &[$((stringify!($name), limits::$name as u64)),*];
+    };
+}
+
+limits!(
+    COMMIT_ITEMS_MAX,
+    COMMIT_BYTES_MAX,
+    ITEM_BYTES_MAX,
+    HEADER_BYTES_MAX,
+    FOLLOWS_MAX,
+    PROVENANCE_BYTES_MAX,
+    FRAME_MAX,
+    BLOCK_BYTES_MAX,
+    BLOCK_BYTES_TARGET,
+    LINK_IN_FLIGHT_MAX,
+    ROSTER_ENTRIES_MAX,
+    MEMBERS_MAX,
+    ROSTER_BYTES_MAX,
+    VECTOR_ENTRIES_MAX,
+    LINKED_MAX,
+    ALARMS_MAX,
+    HEARTBEAT_MS,
+    STALL_MS,
+    BACKOFF_MS_MIN,
+    BACKOFF_MS_MAX,
+    COURTESY_MS,
+    CLOCK_OFFSET_MS_MAX,
+    CLOCK_READING_MS,
+    CLOCK_PEERS_MIN,
+);
+
+/// The limits, and the hash of the files that decide which bytes travel: who changes them reads the
+/// description again.
+#[test]
+fn the_description_of_the_wire_is_the_one_of_the_code() {
+    let wire = format!("`{}`\n", wire_hash());
+    agree("docs/replication.md", &[("wire", wire), ("limits", limits_table())]);
+}

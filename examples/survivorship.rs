@@ -18,8 +18,10 @@ use jiff::civil::date;
 const PATH: &str = "company/1000/payment_terms";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout();
+    run(&mut io::stdout())
+}
 
+pub(crate) fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     // EMEA opened company code 1000. AMER read its claim and proposes longer terms; APAC was offline.
     let (emea, amer, apac) = (commit(1), commit(2), commit(3));
     let claims = ClaimSet::new(

@@ -65,14 +65,15 @@ pub struct ClaimSet {
 
 impl ClaimSet {
     /// Puts claims in order beside the clocks of the commits that made them. A claim given twice
-    /// counts once.
+    /// counts once. The founders are the earliest of these claims, until
+    /// [`with_founders`](Self::with_founders) knows better.
     #[must_use]
     pub fn new(mut claims: Vec<Claim>, clocks: BTreeMap<CommitRef, Clock>) -> Self {
         claims.sort_by(compare_claims);
         claims.dedup();
         let mut set = Self { claims, clocks, founders: BTreeMap::new() };
         let mut founders = BTreeMap::new();
-        for claim in set.claims.iter().filter(|claim| claim.assertion.is_ok()) {
+        for claim in &set.claims {
             found(&mut founders, None, &claim.origin);
             if let Some(scope) = scope(&claim.path) {
                 found(&mut founders, Some(scope), &claim.origin);
@@ -82,7 +83,8 @@ impl ClaimSet {
         set
     }
 
-    /// Adds the first claims ever made, by [`scope`], as the history knows them.
+    /// Adds the first claims ever made, by [`scope`], as the history knows them; under `None`, on the
+    /// record as a whole.
     ///
     /// The live claims alone forget who was first as soon as the first claim is replaced; with the
     /// history's word, ownership stays where it began.
@@ -105,7 +107,8 @@ impl ClaimSet {
         self.claims.chunk_by(|a, b| a.path == b.path)
     }
 
-    /// The earliest claim on a [`scope`], or on the record as a whole, by time and then commit.
+    /// The earliest claim on a [`scope`], or on the record as a whole, by time and then commit. Any
+    /// claim founds: a tombstone, a release, and one that is not readable here, too.
     #[must_use]
     pub fn founder(&self, scope: Option<&str>) -> Option<&Origin> {
         self.founders.get(&scope.map(str::to_owned))
@@ -126,11 +129,16 @@ impl ClaimSet {
     }
 }
 
-fn found(founders: &mut BTreeMap<Option<String>, Origin>, scope: Option<&str>, origin: &Origin) {
-    let key = |origin: &Origin| (origin.time, origin.commit, origin.region.clone());
-    let scope = scope.map(str::to_owned);
-    let first = founders.entry(scope).or_insert_with(|| origin.clone());
-    if key(origin) < key(first) {
+/// Keeps the earlier of `origin` and what is there.
+pub(crate) fn found(
+    founders: &mut BTreeMap<Option<String>, Origin>,
+    scope: Option<&str>,
+    origin: &Origin,
+) {
+    let first = founders.entry(scope.map(str::to_owned)).or_insert_with(|| origin.clone());
+    // A commit has one region; it stands here so that forged origins come out the same, too.
+    let key = |of: &Origin| (of.time, of.commit);
+    if (key(origin), &origin.region) < (key(first), &first.region) {
         *first = origin.clone();
     }
 }

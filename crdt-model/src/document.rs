@@ -3,7 +3,8 @@
 //! The only module that names Automerge. One flat root map: a key is a [`ClaimKey`], a value is a
 //! [`Cell`]. A change carries who wrote it where a reader of the document alone can find it: the
 //! actor is the log, the time is the commit's clock, the message is the region and the number of the
-//! commit. Commits are the truth; a document is a cache that can be rebuilt from them.
+//! commit. Commits are the truth; a document is a cache that can be rebuilt from them. Beside it stands
+//! who founded each part of the record, which the live values alone forget.
 //!
 //! Every change, local or remote, comes in through [`CustomerDocument::admit`]. Which claim survives
 //! is not decided here.
@@ -16,6 +17,8 @@ use std::sync::Arc;
 use automerge::{Automerge, ChangeHash};
 
 use self::change::{Content, Put};
+use self::envelope::Opened;
+use self::founders::Founders;
 use self::history::History;
 use self::registers::{register, registers};
 use crate::claim::{Claim, ClaimSet, Origin};
@@ -28,6 +31,8 @@ mod admission;
 mod change;
 mod chunk;
 mod columns;
+mod envelope;
+mod founders;
 mod history;
 #[cfg(any(test, feature = "hostile"))]
 #[doc(hidden)]
@@ -142,13 +147,14 @@ pub enum ProposeError {
 pub struct CustomerDocument {
     inner: Automerge,
     history: Arc<History>,
+    founders: Arc<Founders>,
 }
 
 impl CustomerDocument {
     /// The document of a record that nobody has written yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: Automerge::new(), history: Arc::default() }
+        Self { inner: Automerge::new(), history: Arc::default(), founders: Arc::default() }
     }
 
     /// Loads what [`save`](Self::save) gave. For our own bytes: what a peer sends never comes here.
@@ -156,24 +162,37 @@ impl CustomerDocument {
     /// # Errors
     /// [`LoadError`] when the bytes are damaged or not ours. Never panics.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
+        let damaged = |reason: &str| LoadError::Damaged(reason.to_owned());
+        let Opened { founders, automerge } = envelope::open(bytes).map_err(damaged)?;
         // Automerge takes no bytes at all for an empty document, and loads changes behind a document.
         // It does verify the checksum of a document.
-        chunk::frame(bytes, chunk::DOCUMENT)
-            .map_err(|code| LoadError::Damaged(code.text().to_owned()))?;
+        chunk::frame(automerge, chunk::DOCUMENT).map_err(|code| damaged(code.text()))?;
         let loaded = catch_unwind(AssertUnwindSafe(|| {
-            let inner = Automerge::load(bytes).map_err(|e| LoadError::Damaged(e.to_string()))?;
+            let inner = Automerge::load(automerge).map_err(|e| damaged(&e.to_string()))?;
             let history = History::of(&inner).map_err(LoadError::Foreign)?;
-            Ok(Self { inner, history: Arc::new(history) })
+            let founders = Founders::of_commits(founders, &history)
+                .ok_or_else(|| damaged("a founder is not in the document"))?;
+            Ok(Self { inner, history: Arc::new(history), founders: Arc::new(founders) })
         }));
-        loaded.unwrap_or_else(|_| Err(LoadError::Damaged("automerge panicked".to_owned())))
+        loaded.unwrap_or_else(|_| Err(damaged("automerge panicked")))
     }
 
-    /// The document as bytes for [`load`](Self::load), in Automerge's format.
+    /// The document as bytes for [`load`](Self::load): who founded its parts, in front of
+    /// [`automerge_bytes`](Self::automerge_bytes).
     ///
-    /// Not deflated: that takes seven times as long, and the store compresses records together, which
-    /// is smaller. Equal documents may save differently: compare versions, never bytes.
+    /// Equal documents may save differently: compare versions, never bytes.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
+        envelope::seal(&self.founders, &self.automerge_bytes())
+    }
+
+    /// The plain Automerge document, which any Automerge tool opens. [`load`](Self::load) does not take
+    /// it, since it does not say who founded what.
+    ///
+    /// Not deflated: that takes seven times as long, and the store compresses records together, which
+    /// is smaller.
+    #[must_use]
+    pub fn automerge_bytes(&self) -> Vec<u8> {
         self.inner.save_nocompress()
     }
 
@@ -195,18 +214,23 @@ impl CustomerDocument {
         version.heads().iter().all(|head| self.history.find(head).is_some())
     }
 
-    /// Every live claim: all values of every register, and who had seen whom.
+    /// Every live claim: all values of every register, who had seen whom, and who founded each part of
+    /// the record: the earliest change that ever wrote there, overwritten or not, whatever it said.
     #[must_use]
     pub fn claims(&self) -> ClaimSet {
-        self.read_claims(None)
+        self.read_claims(None).with_founders(Founders::clone(&self.founders).into_map())
     }
 
-    /// The claims that were live at an earlier version.
+    /// The claims that were live at an earlier version, with the founders as they were then.
     ///
     /// # Errors
     /// [`UnknownVersion`] when the document does not hold it.
     pub fn claims_at(&self, version: &Version) -> Result<ClaimSet, UnknownVersion> {
-        Ok(self.read_claims(Some(&self.heads_at(version)?)))
+        let heads = self.heads_at(version)?;
+        let places: Vec<_> = heads.iter().filter_map(|head| self.history.find(&head.0)).collect();
+        let past = self.history.past(&places);
+        let founders = self.founders.at(&self.inner, &self.history, &past);
+        Ok(self.read_claims(Some(&heads)).with_founders(founders.into_map()))
     }
 
     /// Builds the change that makes `edits`, as they look to someone who saw `base` (none: the current

@@ -43,10 +43,12 @@ impl Hlc {
         if value >> 16 > Self::MS_MAX { None } else { Some(Self(value)) }
     }
 
-    /// The next local reading: the wall time, or one tick after `self` when the wall lags.
+    /// The next local reading: the wall time, or one tick after `self` when the wall lags. It stays
+    /// where it is at the last reading of all, which commits and changes still carry.
     #[must_use]
     pub fn tick(self, unix_ms: u64) -> Self {
-        Self::from_ms(unix_ms).max(Self(self.0.saturating_add(1)))
+        let last = Self::MS_MAX << 16 | 0xffff;
+        Self::from_ms(unix_ms).max(Self(self.0.saturating_add(1).min(last)))
     }
 
     /// The day in UTC on which the reading falls.

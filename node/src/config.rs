@@ -438,7 +438,7 @@ impl Reader<'_> {
     fn text(&self, key: &str) -> Result<String, ConfigError> {
         Ok(match self.value(key)?.0 {
             Raw::Text(text) => text,
-            other => other.to_string(),
+            other @ (Raw::Whole(_) | Raw::List(_) | Raw::Other(_)) => other.to_string(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use node::clock::Stopwatch;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -371,9 +372,9 @@ fn a_node_joins_a_running_network_and_is_revoked() {
 }
 
 fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let watch = Stopwatch::start();
     while !condition() {
-        assert!(start.elapsed().as_secs() < 60, "it takes too long until {what}");
+        assert!(watch.elapsed().as_secs() < 60, "it takes too long until {what}");
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }

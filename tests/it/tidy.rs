@@ -10,7 +10,8 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use self::tree::{Source, root, sources};
+pub(crate) use self::tree::sources;
+use self::tree::{Source, root};
 
 /// The longest Rust file, in lines.
 const LINES_MAX: usize = 700;

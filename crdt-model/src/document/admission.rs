@@ -8,13 +8,15 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::{Automerge, Change, ChangeHash, ReadDoc};
+use automerge::{Change, ChangeHash, ReadDoc};
 
 use super::change::{Content, OpId};
+use super::founders::Founders;
 use super::history::{self, History};
 use super::refusal::{QuarantineCode, Refusal};
 use super::registers::{register, registers};
-use super::{Author, CustomerDocument};
+use super::{Author, CustomerDocument, envelope};
+use crate::claim::Origin;
 use crate::id::CommitRef;
 use crate::path::ClaimKey;
 
@@ -41,7 +43,7 @@ pub(super) fn admit(
     let past = document.history.past(&heads);
     check_sequence(&content, author, &document.history, &heads, &past)?;
     check_replaced(&content, document, &past)?;
-    try_on_copy(&document.inner, change, &content).map_err(Refusal::Defect)
+    try_on_copy(document, author, change, &content).map_err(Refusal::Defect)
 }
 
 fn check_author(content: &Content, author: &Author) -> Result<(), QuarantineCode> {
@@ -145,22 +147,29 @@ fn keys_of(document: &CustomerDocument, holder: usize) -> Result<Vec<ClaimKey>, 
 /// Applies the change to a copy, saves it, loads what was saved and compares. What comes back is what
 /// was read, so what is kept is what a restart will find.
 fn try_on_copy(
-    document: &Automerge,
+    document: &CustomerDocument,
+    author: &Author,
     change: Change,
     content: &Content,
 ) -> Result<CustomerDocument, String> {
-    let mut heads: Vec<[u8; 32]> = document.get_heads().iter().map(|head| head.0).collect();
+    let mut heads = document.version().heads().to_vec();
     heads.retain(|head| !content.dependencies.contains(head));
     heads.push(change.hash().0);
     heads.sort_unstable();
+    let mut founders = Founders::clone(&document.founders);
+    let Author { commit, time, region } = author.clone();
+    founders.add(&content.puts, &Origin { commit, time, region });
     // The copies are thrown away after a panic, so nothing half-done survives it.
     let trial = catch_unwind(AssertUnwindSafe(|| {
-        let mut copy = document.clone();
+        let mut copy = document.inner.clone();
         copy.apply_changes([change]).map_err(|error| error.to_string())?;
-        let loaded =
-            CustomerDocument::load(&copy.save_nocompress()).map_err(|error| error.to_string())?;
+        let saved = envelope::seal(&founders, &copy.save_nocompress());
+        let loaded = CustomerDocument::load(&saved).map_err(|error| error.to_string())?;
         if loaded.version().heads() != heads {
             return Err("it does not read back at the version that it was given".to_owned());
+        }
+        if *loaded.founders != founders {
+            return Err("it does not read back with the same founders".to_owned());
         }
         let [before, after] = [&copy, &loaded.inner]
             .map(|copy| registers(copy, None).map_err(|error| error.to_string()));

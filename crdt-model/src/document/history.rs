@@ -72,6 +72,14 @@ impl History {
         self.by_log.get(log).map_or(&[], Vec::as_slice)
     }
 
+    /// The change that a commit carries.
+    pub(super) fn find_commit(&self, commit: &CommitRef) -> Option<usize> {
+        let changes = self.of_log(&commit.log);
+        let seq = |index: &usize| self.nodes[*index].origin.commit.seq;
+        let place = changes.binary_search_by_key(&commit.seq, seq).ok()?;
+        Some(changes[place])
+    }
+
     /// The change that holds an operation.
     pub(super) fn find_operation(&self, id: OpId) -> Option<usize> {
         let changes = self.of_log(&id.log);

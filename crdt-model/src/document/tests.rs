@@ -5,6 +5,7 @@ use crate::id::LogId;
 use crate::value::{Scalar, Statement, Value};
 
 mod convergence;
+mod founders;
 mod hostile;
 
 const LEGAL: &str = "name/legal@erp-emea";
@@ -60,7 +61,8 @@ fn text(text: &str) -> Cell {
 fn assert_reloads(document: &CustomerDocument) {
     let loaded = CustomerDocument::load(&document.save()).unwrap();
     assert_eq!(loaded.version(), document.version());
-    assert_eq!(loaded.claims().claims(), document.claims().claims());
+    assert_eq!(loaded.claims(), document.claims());
+    assert_eq!(loaded.founders, document.founders);
     assert_eq!(loaded.history(), document.history());
 }
 
@@ -242,7 +244,7 @@ fn an_earlier_version_reads_as_it_was() {
     let last = write(&both, &author(3, 1), &[edit(LEGAL, "D"), removal(TERMS)]);
     for earlier in [&start, &first, &both, &last] {
         let then = last.claims_at(&earlier.version()).unwrap();
-        assert_eq!(then.claims(), earlier.claims().claims());
+        assert_eq!(then, earlier.claims());
         for a in then.claims() {
             for b in then.claims() {
                 let [a, b] = [&a.origin.commit, &b.origin.commit];
@@ -355,6 +357,7 @@ fn damaged_and_foreign_bytes_do_not_load() {
         (saved[..saved.len() - 1].to_vec(), "cut short"),
         ([saved.clone(), change.clone()].concat(), "a change behind the document"),
         (change, "a change"),
+        (document.automerge_bytes(), "a document that does not say who founded what"),
     ] {
         assert!(matches!(CustomerDocument::load(&bytes), Err(LoadError::Damaged(_))), "{what}");
     }
@@ -367,7 +370,7 @@ fn damaged_and_foreign_bytes_do_not_load() {
     foreign
         .transact(|tx| automerge::transaction::Transactable::put(tx, automerge::ROOT, LEGAL, "A"))
         .unwrap();
-    let loaded = CustomerDocument::load(&foreign.save());
+    let loaded = CustomerDocument::load(&envelope::seal(&Founders::default(), &foreign.save()));
     assert!(matches!(loaded, Err(LoadError::Foreign(_))));
 }
 

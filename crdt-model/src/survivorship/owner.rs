@@ -2,6 +2,8 @@
 //!
 //! The policy's word counts first. Without one, a company code, sales area or credit segment belongs
 //! to the region that made the first claim on it, and everything else to the customer's home region.
+//! The first claim counts even when it is overwritten, and whatever it said: it is the history's word
+//! ([`ClaimSet::founder`]), so that a founder which replaces its claim stays the owner.
 
 use jiff::civil::Date;
 

@@ -81,7 +81,8 @@ impl Contest<'_> {
         self.live.iter().enumerate().any(|(place, a)| {
             others(place).any(|b| {
                 a.value != b.value
-                    && self.claims.concurrent(&a.claim.origin.commit, &b.claim.origin.commit)
+                    && !self.had_seen(a.claim, b.claim)
+                    && !self.had_seen(b.claim, a.claim)
             })
         })
     }
@@ -147,9 +148,17 @@ impl Contest<'_> {
     }
 
     fn supersedes(&self, later: usize, earlier: usize) -> bool {
-        let later = &self.live[later].claim.origin.commit;
-        let earlier = &self.live[earlier].claim.origin.commit;
-        later != earlier && self.claims.has_seen(later, earlier)
+        let [later, earlier] = [later, earlier].map(|place| self.live[place].claim);
+        later.origin.commit != earlier.origin.commit && self.had_seen(later, earlier)
+    }
+
+    /// Whether the writer of a claim had seen another one and let it stand. A source that had seen its
+    /// own earlier claim would have replaced it: both stand only when the later was written as of an
+    /// older version.
+    fn had_seen(&self, later: &Claim, earlier: &Claim) -> bool {
+        let commits = [later, earlier].map(|claim| &claim.origin.commit);
+        commits[0] == commits[1]
+            || (later.source != earlier.source && self.claims.has_seen(commits[0], commits[1]))
     }
 
     /// A total order by time; commit, source and place settle what time leaves open.

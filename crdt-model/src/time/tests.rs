@@ -4,12 +4,18 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Any number, and those around the last reading.
+fn value() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), (0..4_u64).prop_map(|back| (u64::MAX >> 1) - back)]
+}
+
 proptest! {
     #[test]
-    fn ticks_go_forward(value in any::<u64>(), wall in any::<u64>()) {
+    fn ticks_go_forward(value in value(), wall in any::<u64>()) {
         let Some(now) = Hlc::from_u64(value) else { return Ok(()) };
         let next = now.tick(wall);
-        prop_assert!(next > now || now.as_u64() == u64::MAX);
+        prop_assert!(next > now || now.as_u64() == u64::MAX >> 1);
+        prop_assert_eq!(Hlc::from_u64(next.as_u64()), Some(next));
         prop_assert!(next.ms() >= wall.min(Hlc::MS_MAX));
         prop_assert_eq!(Hlc::from_u64(now.as_u64()), Some(now));
     }
@@ -17,6 +23,16 @@ proptest! {
     #[test]
     fn every_reading_has_a_text(wall in any::<u64>()) {
         prop_assert!(!Hlc::from_ms(wall).to_rfc3339().is_empty());
+    }
+}
+
+#[test]
+fn the_last_reading_of_all_stays_one_that_commits_carry() {
+    let last = Hlc::from_u64(u64::MAX >> 1).unwrap();
+    assert_eq!((last.ms(), last.as_u64() & 0xffff), (Hlc::MS_MAX, 0xffff));
+    for wall in [0, Hlc::MS_MAX, u64::MAX] {
+        assert_eq!(last.tick(wall), last);
+        assert_eq!(Hlc::from_u64(last.tick(wall).as_u64()), Some(last));
     }
 }
 

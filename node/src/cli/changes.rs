@@ -56,7 +56,7 @@ fn difference(record: &Json) -> String {
     let paths: Vec<String> = match &record["fields"] {
         Json::Array(fields) => fields.iter().filter_map(name).collect(),
         Json::Object(fields) => fields.keys().cloned().collect(),
-        _ => Vec::new(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     };
     if paths.is_empty() {
         "nothing that shows".to_owned()

@@ -53,6 +53,7 @@ impl Request {
 
     /// With a parameter of the query.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts read best as they are")]
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         self.query.push((name.to_owned(), value.to_string()));
         self
@@ -206,11 +207,14 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> CliError {
         let refused = matches!(error, ureq::Error::Io(error)
             if error.kind() == io::ErrorKind::ConnectionRefused);
-        let why = match error {
-            ureq::Error::Io(_) if refused => "nothing listens there".to_owned(),
-            ureq::Error::HostNotFound => "there is no such host".to_owned(),
-            ureq::Error::Timeout(_) => "it took too long".to_owned(),
-            other => other.to_string(),
+        let why = if refused {
+            "nothing listens there".to_owned()
+        } else if matches!(error, ureq::Error::HostNotFound) {
+            "there is no such host".to_owned()
+        } else if matches!(error, ureq::Error::Timeout(_)) {
+            "it took too long".to_owned()
+        } else {
+            error.to_string()
         };
         CliError::Unreachable(format!(
             "The node at {} does not answer: {why}. Start it with \"concord run\", or name another \

@@ -124,7 +124,9 @@ impl fmt::Display for Problem {
             let shown = |json: &Json| match json {
                 Json::Null => "nothing".to_owned(),
                 Json::String(text) => text.clone(),
-                other => other.to_string(),
+                Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                    json.to_string()
+                }
             };
             let (saw, now) = (shown(&changed["yours_saw"]), shown(&changed["now"]));
             write!(f, "\n  {}: you saw {saw}, now it is {now}", text(&changed["path"]))?;

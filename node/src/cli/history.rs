@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::table::Table;
+use super::table::{Table, one_line};
 use super::{CliError, Context, Exit, Request, Target, get, show};
 
 /// Arguments.
@@ -70,11 +70,8 @@ fn people(answer: &Json) -> String {
 
 /// How to see the rest of a list; empty at its end.
 pub(super) fn more(answer: &Json) -> String {
-    match &answer["next"] {
-        Json::Null => String::new(),
-        next => {
-            let cursor = next.as_str().map_or_else(|| next.to_string(), str::to_owned);
-            format!("There are more; go on with --cursor {cursor}\n")
-        }
-    }
+    let next = answer["next"].as_str();
+    next.map_or_else(String::new, |cursor| {
+        format!("There are more; go on with --cursor {}\n", one_line(cursor))
+    })
 }

@@ -251,17 +251,19 @@ fn warn_of_differences(config: &Config, node: &NodeId, roster: &Roster) {
 
 fn http_error(address: SocketAddr, error: &io::Error) -> CliError {
     let (ip, port) = (address.ip(), address.port());
-    CliError::Unreachable(match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
+    CliError::Unreachable(if error.kind() == io::ErrorKind::AddrInUse {
+        format!(
             "TCP port {port} on {ip} is taken by another program, perhaps by another node: stop it, \
              or choose another port with http in {} or --http.",
             config::CONFIG_FILE
-        ),
-        io::ErrorKind::AddrNotAvailable => format!(
+        )
+    } else if error.kind() == io::ErrorKind::AddrNotAvailable {
+        format!(
             "{ip} is not an address of this machine: set http in {} to one that is.",
             config::CONFIG_FILE
-        ),
-        _ => format!("TCP {address} cannot be listened on: {error}."),
+        )
+    } else {
+        format!("TCP {address} cannot be listened on: {error}.")
     })
 }
 

@@ -125,10 +125,11 @@ fn put(
     path: AttributePath,
     json: Json,
 ) -> Result<(), CliError> {
-    match leaves.insert(path.clone(), json) {
-        None => Ok(()),
-        Some(_) => Err(twice(&path)),
+    if leaves.contains_key(&path) {
+        return Err(twice(&path));
     }
+    leaves.insert(path, json);
+    Ok(())
 }
 
 fn twice(path: &AttributePath) -> CliError {

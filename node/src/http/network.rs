@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use crdt_model::id::LogId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -11,6 +12,8 @@ use super::App;
 use super::author::Operator;
 use super::error::{ApiError, ApiResult, Problem};
 use super::extract;
+use crate::replica::node_id::NodeId;
+use crate::replica::vector::LogState;
 
 /// The media type of a roster file.
 const OCTETS: &str = "application/octet-stream";
@@ -44,6 +47,20 @@ pub(crate) struct MemberView {
     pub(crate) addresses: Vec<String>,
     /// Whether it has lost its rights.
     pub(crate) revoked: bool,
+    /// What this node holds of its logs: where a revocation draws the line.
+    pub(crate) logs: Vec<HeadView>,
+}
+
+/// The newest commit of a log that this node holds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogHead)]
+pub(crate) struct HeadView {
+    /// The log.
+    pub(crate) log: String,
+    /// The number of the commit.
+    pub(crate) seq: u64,
+    /// The hash of the commit, which commits to the whole log.
+    pub(crate) head: String,
 }
 
 /// The height of the roster.
@@ -68,6 +85,16 @@ pub(crate) async fn show(State(app): State<App>) -> ApiResult<Json<RosterView>> 
             return Err(ApiError::defect("the store holds no roster"));
         };
         let now = roster.members();
+        let logs = records.logs()?;
+        let heads_of = |node: &NodeId| -> Vec<HeadView> {
+            let own = logs.iter().filter(|(_, held)| held.node == *node);
+            let head = |(log, held): (&LogId, &LogState)| HeadView {
+                log: log.to_string(),
+                seq: held.seq,
+                head: hex(&held.hash),
+            };
+            own.map(head).collect()
+        };
         // Epoch by epoch, so that revoked members are shown with what they were last.
         let ever: BTreeMap<_, _> =
             (0..=roster.height()).flat_map(|epoch| roster.members_at(epoch)).collect();
@@ -77,13 +104,14 @@ pub(crate) async fn show(State(app): State<App>) -> ApiResult<Json<RosterView>> 
             region: member.region.to_string(),
             addresses: member.addresses.clone(),
             revoked: !now.contains_key(node),
+            logs: heads_of(node),
         });
         Ok(Json(RosterView {
             height: roster.height(),
             network: roster.name().to_owned(),
             network_id: roster.network_id().to_string(),
             members: members.collect(),
-            encoded: roster.encode().iter().map(|byte| format!("{byte:02x}")).collect(),
+            encoded: hex(&roster.encode()),
         }))
     })
     .await
@@ -109,4 +137,8 @@ pub(crate) async fn adopt(
     let roster = extract::body(request, &()).await?;
     let height = app.handle.adopt_roster(roster.to_vec()).await?;
     Ok(Json(HeightView { height }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,7 +1,7 @@
 //! Frames: what two nodes say to each other. `docs/replication.md` draws each byte by byte.
 //!
 //! A frame is one byte of kind and a body. Frames of one link arrive whole and in order; what they
-//! mean together is in [`super::peer`].
+//! mean together is in `super::sync`.
 
 use super::codec::{CodecError, Reader, Writer};
 use super::commit::{Commit, Hash};

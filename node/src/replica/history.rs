@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::document::{Author, CustomerDocument, Refusal};
 use crdt_model::golden_record::{GoldenRecord, Resolved};
-use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::id::{CommitRef, RecordId, Region};
 use crdt_model::policy::Policy;
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
@@ -95,21 +95,7 @@ impl History {
     /// # Errors
     /// [`ReadError`] when the store fails or a value is damaged.
     pub fn load(view: &dyn View, roster: Roster, policy: Policy) -> Result<Self, ReadError> {
-        let mut logs = BTreeMap::new();
-        let mut from = vec![layout::VECTOR];
-        loop {
-            let page = view.scan(&[layout::VECTOR], &from, LOAD_PAGE)?;
-            for (key, value) in &page {
-                let damaged = || ReadError::damaged(key);
-                let id: [u8; 16] = key[1..].try_into().map_err(|_| damaged())?;
-                let state = LogState::decode(value).map_err(|_| damaged())?;
-                logs.insert(LogId::from_bytes(id), state);
-            }
-            match page.last() {
-                Some((key, _)) if page.len() == LOAD_PAGE => from = [key.as_slice(), &[0]].concat(),
-                Some(_) | None => break,
-            }
-        }
+        let logs = Records::new(view).logs()?;
         let state = match view.get(layout::STATE)? {
             Some(bytes) => State::decode(&bytes).map_err(|_| ReadError::damaged(layout::STATE))?,
             None => State::default(),
@@ -321,10 +307,11 @@ impl History {
         Ok(Applied { ops, records, alarms })
     }
 
-    /// The local clock after hearing of `time`: never dragged further than the bound.
+    /// The local clock after hearing of `time`: never dragged further than the bound. It always takes
+    /// its own next reading, also where the wall clock fell back behind the bound.
     fn clock_after(&self, time: Hlc, now_ms: u64) -> Hlc {
         let bound = Hlc::from_ms(now_ms.saturating_add(CLOCK_OFFSET_MS_MAX));
-        self.state.clock.max(time.min(bound))
+        self.state.clock.max(time.min(bound.max(self.state.clock.tick(now_ms))))
     }
 
     /// Takes further roster entries. Gives the batch that makes them durable and sets right the

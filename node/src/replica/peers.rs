@@ -38,6 +38,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Notes that the peer holds a log so far, durably.
+    pub(crate) fn holds(&mut self, log: LogId, seq: u64) {
+        let reported = self.reported.entry(log).or_default();
+        *reported = seq.max(*reported);
+    }
+
     /// Plans the next attempt: the pause doubles up to a cap, less up to a half by jitter, so that
     /// a fleet that lost one peer does not call it in step.
     pub(crate) fn back_off(&mut self, now_ms: u64, jitter: u64) {

@@ -1,6 +1,8 @@
 //! Typed reads of what the store holds, over any [`View`]: the store, or the store plus what is not
 //! yet durable.
 
+use std::collections::BTreeMap;
+
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
 use crdt_model::id::{CommitRef, LogId, RecordId};
@@ -125,6 +127,28 @@ impl<'a> Records<'a> {
     /// As [`Self::golden`].
     pub fn log(&self, log: &LogId) -> Result<Option<LogState>, ReadError> {
         self.read(&layout::vector_key(log), |bytes| LogState::decode(bytes).ok())
+    }
+
+    /// What is held of every log.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn logs(&self) -> Result<BTreeMap<LogId, LogState>, ReadError> {
+        let mut logs = BTreeMap::new();
+        let mut from = vec![layout::VECTOR];
+        loop {
+            let page = self.0.scan(&[layout::VECTOR], &from, LOGS_PAGE)?;
+            for (key, value) in &page {
+                let damaged = || ReadError::damaged(key);
+                let id: [u8; 16] = key[1..].try_into().map_err(|_| damaged())?;
+                let state = LogState::decode(value).map_err(|_| damaged())?;
+                logs.insert(LogId::from_bytes(id), state);
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == LOGS_PAGE => from = [key.as_slice(), &[0]].concat(),
+                Some(_) | None => return Ok(logs),
+            }
+        }
     }
 
     /// The roster.
@@ -261,3 +285,6 @@ impl<'a> Records<'a> {
 }
 
 type Pair = (Vec<u8>, Vec<u8>);
+
+/// Logs read at a time.
+const LOGS_PAGE: usize = 256;

@@ -79,9 +79,6 @@ impl Replica {
         link.greeted = true;
         link.linked = hello.linked.iter().copied().collect();
         let node = link.peer;
-        if let Some(peer) = self.peers.get_mut(&node) {
-            (peer.failures, peer.last_error) = (0, None);
-        }
         self.heard(turn, node, hello.clock_ms, &hello.digests);
         let theirs = hello.digests.roster_height;
         if theirs < self.history.roster.height() {
@@ -218,7 +215,8 @@ impl Replica {
         let mut fault = None;
         for commit in commits {
             let at = commit.signed.header.commit();
-            match self.take(turn, commit)? {
+            let place = self.take(turn, commit)?;
+            match place {
                 Place::Next { .. } => {
                     taken.insert(at.log);
                 }
@@ -231,9 +229,16 @@ impl Replica {
                 }
             }
             let ours = self.history.vector.seq(&at.log);
-            if let Some(link) = self.links.get_mut(&id) {
-                link.holds(at.log, at.seq, ours);
-                link.progress_ms = turn.now_ms;
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            link.holds(at.log, at.seq, ours);
+            link.progress_ms = turn.now_ms;
+            let fresh = matches!(place, Place::Next { .. });
+            if let Some(peer) = self.peers.get_mut(&link.peer)
+                && (fresh || place == Place::Known)
+            {
+                // Nobody sends what is not durable.
+                peer.holds(at.log, at.seq);
+                peer.ahead = peer.ahead.saturating_sub(u64::from(fresh));
             }
         }
         self.acknowledge(turn, &taken);
@@ -290,8 +295,7 @@ impl Replica {
                 link.holds(*log, *seq, ours);
             }
             if let Some(peer) = self.peers.get_mut(&node) {
-                let reported = peer.reported.entry(*log).or_default();
-                *reported = (*reported).max(*seq);
+                peer.holds(*log, *seq);
             }
         }
     }
@@ -304,6 +308,10 @@ impl Replica {
         beat: Heartbeat,
     ) -> Outcome {
         self.heard(turn, node, beat.clock_ms, &beat.digests);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            // A link that lasted a heartbeat works; a hello alone proves little.
+            (peer.failures, peer.last_error) = (0, None);
+        }
         let theirs = beat.digests.roster_height;
         if theirs < self.history.roster.height() {
             let entries = self.history.roster.encode_from(theirs);

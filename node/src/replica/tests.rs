@@ -1,1 +1,17 @@
-//! Transcripts.
+//! Transcripts: events in, the exact list of actions out.
+//!
+//! The harness is in [`net`]: replicas over stores in memory, a clock that stands still unless it is
+//! told to move, and frames that are moved by hand. No wire, no disk, no thread.
+
+mod absence;
+mod codecs;
+mod contact;
+mod folding;
+mod net;
+mod poison;
+mod refusals;
+mod relays;
+mod revocation;
+mod transcripts;
+mod verify;
+mod writes;

@@ -216,26 +216,34 @@ pub fn first_8(bytes: &[u8; 32]) -> [u8; 8] {
 
 /// How far a peer holds each of *our* logs, as its told vector says.
 ///
-/// A log that it does not name although it names a later one of the same author is folded there: it
-/// holds what the successors say.
+/// A log that it names speaks for the logs before it, as far as the first commits name them: those
+/// are folded there. When it names a later log that we do not hold, we cannot tell what that one
+/// speaks for, and take it that it speaks for all before it: nearly always so, and otherwise seen
+/// when that log is here and the vectors are compared again.
 #[must_use]
 pub fn held_by_peer(ours: &Vector, told: &[ToldLog]) -> BTreeMap<LogId, u64> {
-    let named: BTreeMap<LogId, u64> = told.iter().map(|entry| (entry.log, entry.seq)).collect();
-    let mut newest: BTreeMap<[u8; 8], u64> = BTreeMap::new();
+    let mut held = BTreeMap::new();
+    let mut unknown: BTreeMap<[u8; 8], u64> = BTreeMap::new();
     for entry in told {
-        let incarnation = newest.entry(entry.author).or_default();
-        *incarnation = entry.incarnation.max(*incarnation);
+        if !ours.logs.contains_key(&entry.log) {
+            let newest = unknown.entry(entry.author).or_default();
+            *newest = entry.incarnation.max(*newest);
+        }
+        let mut end = Some((entry.log, entry.seq));
+        while let Some((log, seq)) = end {
+            let Some(state) = ours.logs.get(&log) else { break };
+            let known = held.entry(log).or_default();
+            *known = seq.max(*known);
+            end = state.predecessor.map(|head| (head.log, head.seq));
+        }
     }
-    let held = |log: &LogId, state: &LogState| {
-        named.get(log).copied().unwrap_or_else(|| {
-            let later = newest.get(&first_8(state.node.as_bytes()));
-            match later {
-                Some(newest) if *newest > state.incarnation => state.sealed_at.unwrap_or(state.seq),
-                Some(_) | None => 0,
-            }
-        })
-    };
-    ours.logs.iter().map(|(log, state)| (*log, held(log, state))).collect()
+    for (log, state) in &ours.logs {
+        let newest = unknown.get(&first_8(state.node.as_bytes()));
+        let folded = newest.is_some_and(|newest| *newest > state.incarnation);
+        let assumed = if folded { state.sealed_at.unwrap_or(state.seq) } else { 0 };
+        held.entry(*log).or_insert(assumed);
+    }
+    held
 }
 
 pub(crate) fn read_told(reader: &mut Reader<'_>) -> Result<Vec<ToldLog>, CodecError> {

@@ -238,28 +238,48 @@ impl Audit<'_> {
                 (state.records, state.conflicted, state.quarantined)
             ));
         }
-        let mut stored = 0;
-        let mut from = vec![layout::INDEX];
-        loop {
-            let page = self.view.scan(&[layout::INDEX], &from, INDEX_PAGE)?;
-            stored += page.len() as u64;
-            match page.last() {
-                Some((key, _)) => from = [key.as_slice(), &[0]].concat(),
-                None => break,
+        let Counts { records, conflicted, index } = self.counts;
+        let quarantined = self.findings.quarantined;
+        for (kind, what, expected) in [
+            (layout::DOCUMENT, "documents", records),
+            (layout::GOLDEN, "golden records", records),
+            (layout::CONFLICT, "conflict marks", conflicted),
+            (layout::QUARANTINE, "quarantined items", quarantined),
+            (layout::INDEX, "lookup index entries", index),
+        ] {
+            let stored = self.count(kind)?;
+            // All that must be there was looked for; what is over belongs to no commit.
+            if stored != expected {
+                self.findings.problem(format!("the store has {stored} {what}, not {expected}"));
             }
-        }
-        if stored != self.counts.index {
-            let expected = self.counts.index;
-            self.findings.problem(format!(
-                "the lookup index has {stored} entries, it should have {expected}"
-            ));
         }
         Ok(())
     }
+
+    fn count(&self, kind: u8) -> Result<u64, ReadError> {
+        let mut stored = 0;
+        let mut from = vec![kind];
+        loop {
+            let page = match self.view.scan(&[kind], &from, COUNT_PAGE) {
+                // Found when its record was looked at.
+                Err(ReadError::Damaged { key }) => {
+                    stored += 1;
+                    from = [key.as_slice(), &[0]].concat();
+                    continue;
+                }
+                other => other?,
+            };
+            stored += page.len() as u64;
+            match page.last() {
+                Some((key, _)) => from = [key.as_slice(), &[0]].concat(),
+                None => return Ok(stored),
+            }
+        }
+    }
 }
 
-/// Index entries read at a time.
-const INDEX_PAGE: usize = 1_000;
+/// Entries counted at a time.
+const COUNT_PAGE: usize = 1_000;
 
 fn sorted(rebuilt: &Rebuilt) -> Vec<super::records::QuarantinedItem> {
     let mut items = rebuilt.quarantined.clone();

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crdt_model::attribute::{self, Attribute, Class, ValueType};
 use crdt_model::policy::Policy;
+use node::replica::frame::{Digests, Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use node::replica::limits;
 
 use super::report;
@@ -44,7 +45,7 @@ fn links(source: &Source) -> Vec<(usize, &str)> {
 fn is_path(span: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     let ending = [".rs", ".md", ".toml", ".json", ".jsonl", ".csv", "/", ".ci/run"];
-    span.contains('/')
+    span.trim_end_matches('/').contains('/')
         && !span.starts_with(['/', '.'])
         && span.chars().all(allowed)
         && ending.iter().any(|ending| span.ends_with(ending))
@@ -54,7 +55,7 @@ fn is_path(span: &str) -> bool {
 /// Whether a path that a document names is there: from the root, from the folder of the document, or
 /// from the sources of a crate.
 fn exists(document: &str, path: &str) -> bool {
-    let folder = Path::new(document).parent().unwrap_or(Path::new(""));
+    let folder = Path::new(document).parent().unwrap_or_else(|| Path::new(""));
     let bases = [Path::new(""), folder, Path::new("node/src"), Path::new("crdt-model/src")];
     bases.iter().any(|base| root().join(base).join(path).exists())
 }
@@ -101,7 +102,8 @@ fn identifiers(all: &[Source]) -> BTreeSet<&str> {
 fn documents_name_only_types_and_functions_that_exist() {
     let all = sources();
     let identifiers = identifiers(&all);
-    let guides = ["ARCHITECTURE.md", "docs/replication.md", "docs/data-model.md"];
+    let guides =
+        ["ARCHITECTURE.md", "docs/replication.md", "docs/data-model.md", "docs/storage.md"];
     let mut faults = Vec::new();
     for source in all.iter().filter(|source| guides.contains(&source.path.as_str())) {
         for (number, span) in spans(source) {
@@ -192,6 +194,21 @@ fn the_attribute_table_is_the_one_of_the_code() {
     agree("docs/data-model.md", &[("attributes", table)]);
 }
 
+/// Every kind of key stands in the table of the storage document.
+#[test]
+fn the_key_layout_is_the_one_of_the_code() {
+    let source = fs::read_to_string(root().join("node/src/replica/layout.rs")).unwrap();
+    let document = fs::read_to_string(root().join("docs/storage.md")).unwrap();
+    let constants = source.lines().filter_map(|line| line.strip_prefix("pub const "));
+    for line in constants {
+        let (name, value) = line.split_once(": ").unwrap();
+        // `COMMIT: u8 = b'c';` or `ROSTER: &[u8] = b"r";`
+        let byte = value.split(['\'', '"']).nth(1).unwrap();
+        let row = format!("| `{byte}` | `{name}` |");
+        assert!(document.contains(&row), "docs/storage.md, \"Key layout\": no row {row}");
+    }
+}
+
 /// What an attribute takes, in words.
 fn takes(value: &ValueType) -> String {
     let range = |least: &i64, most: &i64| match (least, most) {
@@ -280,8 +297,8 @@ fn shown(name: &str, value: u64) -> String {
         _ if name.contains("_MS") => format!("{value} ms"),
         _ if name.contains("BYTES") || name.contains("FRAME") || name.contains("FLIGHT") => {
             match value {
-                _ if value % (1 << 20) == 0 => format!("{} MiB", value >> 20),
-                _ if value % (1 << 10) == 0 => format!("{} KiB", value >> 10),
+                _ if value.is_multiple_of(1 << 20) => format!("{} MiB", value >> 20),
+                _ if value.is_multiple_of(1 << 10) => format!("{} KiB", value >> 10),
                 _ => format!("{value} B"),
             }
         }
@@ -329,4 +346,21 @@ limits!(
 fn the_description_of_the_wire_is_the_one_of_the_code() {
     let wire = format!("`{}`\n", wire_hash());
     agree("docs/replication.md", &[("wire", wire), ("limits", limits_table())]);
+}
+
+/// The figure that a reader remembers.
+#[test]
+fn a_hello_is_as_long_as_it_is_described() {
+    let (control, history, golden) = ([0; 32], [0; 32], [0; 32]);
+    let hello = Frame::Hello(Hello {
+        version_min: PROTOCOL_MIN,
+        version_max: PROTOCOL_MAX,
+        network: [0; 32],
+        clock_ms: 0,
+        digests: Digests { roster_height: 6, control, history, golden, rules: [0; 8] },
+        linked: Vec::new(),
+    });
+    let told = format!("without links has {} bytes", hello.encode().len());
+    let document = fs::read_to_string(root().join("docs/replication.md")).unwrap();
+    assert!(document.replace('\n', " ").contains(&told), "docs/replication.md: not {told}");
 }

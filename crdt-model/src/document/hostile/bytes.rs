@@ -52,7 +52,7 @@ pub(super) const ATTACKS: &[HostileChange] = &[
         Some(bytes)
     }),
     attack("two changes", Code::TrailingBytes, |scene| Some(scene.honest()?.repeat(2))),
-    attack("document", Code::ChunkKind, |scene| Some(scene.document.save())),
+    attack("document", Code::ChunkKind, |scene| Some(scene.document.automerge_bytes())),
     attack("document bomb", Code::ChunkKind, |_| {
         // Columns that inflate or expand: the kind is refused before anything is read.
         Some(chunk(0, &run(MILLION, &[1]).repeat(1000)))

@@ -6,7 +6,15 @@ use proptest::prelude::*;
 use super::*;
 
 const NODES: usize = 3;
-const KEYS: [&str; 4] = [LEGAL, TERMS, "bank/DE89370400440532013000@crm", "x/a/b@manual-emea"];
+const KEYS: [&str; 6] = [
+    LEGAL,
+    TERMS,
+    "company/1000/payment_block@crm",
+    "credit/EU01/limit@erp-emea",
+    "bank/DE89370400440532013000@crm",
+    "x/a/b@manual-emea",
+];
+const SCOPES: [Option<&str>; 3] = [None, Some("company/1000"), Some("credit/EU01")];
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -154,6 +162,23 @@ fn found(document: &CustomerDocument) -> Vec<(String, CommitRef, Cell)> {
     found
 }
 
+/// Who founded each scope, by the definition: the earliest of the commits that put a key of it.
+fn expected_founders<'a>(
+    commits: &(impl Iterator<Item = &'a Commit> + Clone),
+) -> [Option<CommitRef>; 3] {
+    SCOPES.map(|scope| {
+        let wrote = commits.clone().filter(|commit| {
+            let puts = Content::decode(&commit.change).unwrap().puts;
+            scope.is_none() || puts.iter().any(|put| crate::claim::scope(&put.key.path) == scope)
+        });
+        wrote.map(|commit| (commit.author.time, commit.author.commit)).min().map(|(_, first)| first)
+    })
+}
+
+fn founders(claims: &ClaimSet) -> [Option<CommitRef>; 3] {
+    SCOPES.map(|scope| claims.founder(scope).map(|origin| origin.commit))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -176,8 +201,17 @@ proptest! {
         for document in nodes.iter().map(|node| &node.document) {
             prop_assert_eq!(document.version(), shuffled.version());
             let theirs = document.claims();
-            prop_assert_eq!(theirs.claims(), claims.claims());
+            // The founders too, whatever was overwritten on the way.
+            prop_assert_eq!(&theirs, &claims);
             prop_assert_eq!(document.history(), shuffled.history());
+        }
+        prop_assert_eq!(founders(&claims), expected_founders(&commits.iter()));
+        let history = shuffled.history();
+        for (index, change) in history.iter().enumerate() {
+            let then = shuffled.claims_at(&change.version).unwrap();
+            let held: BTreeSet<_> = history[..=index].iter().map(|c| c.origin.commit).collect();
+            let held = commits.iter().filter(|commit| held.contains(&commit.author.commit));
+            prop_assert_eq!(founders(&then), expected_founders(&held));
         }
         prop_assert_eq!(found(&shuffled), expected(&commits));
         // A claim has seen another exactly when its commit follows the other's.
@@ -189,7 +223,6 @@ proptest! {
             }
         }
         let loaded = CustomerDocument::load(&shuffled.save()).unwrap();
-        let reloaded = loaded.claims();
-        prop_assert_eq!(reloaded.claims(), claims.claims());
+        prop_assert_eq!(loaded.claims(), claims);
     }
 }

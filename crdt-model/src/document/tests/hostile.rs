@@ -208,7 +208,7 @@ fn mutate(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 /// An admitted change must mean to plain Automerge exactly what it means to us.
 fn assert_sound(document: &CustomerDocument, admitted: &CustomerDocument, bytes: &[u8]) {
     assert_reloads(admitted);
-    let mut plain = Automerge::load(&document.save()).unwrap();
+    let mut plain = Automerge::load(&document.automerge_bytes()).unwrap();
     plain.apply_changes([Change::try_from(bytes).unwrap()]).unwrap();
     let theirs = registers(&plain, None).unwrap();
     assert_eq!(theirs, registers(&admitted.inner, None).unwrap());

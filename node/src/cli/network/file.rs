@@ -39,7 +39,7 @@ impl NetworkDir {
         create_dir(dir)?;
         let key =
             NodeKey::create(&key_path).map_err(|error| CliError::Unreachable(sentence(&error)))?;
-        let roster = Roster::found(name, &key).map_err(refused)?;
+        let roster = Roster::found(name, &key).map_err(|error| refused(&error))?;
         let network = Self { roster_path, key, roster };
         network.save()?;
         Ok(network)
@@ -54,7 +54,9 @@ impl NetworkDir {
                  make one with \"concord network create NAME\".",
                 dir.display()
             )),
-            other => CliError::Refused(sentence(&other)),
+            LoadKeyError::Read { .. } | LoadKeyError::Malformed { .. } => {
+                CliError::Refused(sentence(&error))
+            }
         })?;
         let roster_path = dir.join(ROSTER_FILE);
         let roster = load_roster(&roster_path)?;
@@ -67,7 +69,7 @@ impl NetworkDir {
         change: impl FnOnce(&mut Roster, &NodeKey) -> Result<(), RosterError>,
     ) -> Result<(), CliError> {
         let mut roster = self.roster.clone();
-        change(&mut roster, &self.key).map_err(refused)?;
+        change(&mut roster, &self.key).map_err(|error| refused(&error))?;
         let before = std::mem::replace(&mut self.roster, roster);
         self.save().inspect_err(|_| self.roster = before)
     }
@@ -90,7 +92,7 @@ pub(crate) fn load_roster(path: &Path) -> Result<Roster, CliError> {
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let write = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or_else(|| Path::new(".")))?;
         file.write_all(bytes)?;
         // The roster is public; the library makes its files private.
         #[cfg(unix)]
@@ -104,8 +106,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 }
 
 /// A roster that cannot be changed so is the operator's input.
-pub(crate) fn refused(error: RosterError) -> CliError {
-    CliError::Refused(sentence(&error))
+pub(crate) fn refused(error: &RosterError) -> CliError {
+    CliError::Refused(sentence(error))
 }
 
 fn create_dir(dir: &Path) -> Result<(), CliError> {

@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let roster = if path.exists() {
         // A roster only grows, and a node never changes its network.
         let mut known = load_roster(&path)?;
-        known.extend(0, &brought.encode()).map_err(refused)?;
+        known.extend(0, &brought.encode()).map_err(|error| refused(&error))?;
         known
     } else {
         brought

@@ -79,9 +79,9 @@ pub(super) fn shown(client: &Client) -> Result<Shown, CliError> {
 /// different entries at one height.
 pub(super) fn catch_up(network: &mut NetworkDir, shown: &Shown) -> Result<(), CliError> {
     let bytes = decode_hex(&shown.encoded).ok_or_else(misunderstood)?;
-    let theirs = Roster::decode(&bytes).map_err(refused)?;
+    let theirs = Roster::decode(&bytes).map_err(|error| refused(&error))?;
     let mut trial = network.roster.clone();
-    if trial.extend(0, &theirs.encode()).map_err(refused)? {
+    if trial.extend(0, &theirs.encode()).map_err(|error| refused(&error))? {
         network.change(|roster, _| roster.extend(0, &theirs.encode()).map(drop))?;
     }
     Ok(())
@@ -92,11 +92,13 @@ pub(super) fn tell(client: &Client, network: &NetworkDir) -> Result<(), CliError
     let request = Request::new(Method::POST, "/v1/network/roster")
         .body("application/octet-stream", network.roster.encode());
     client.ask(&request).map(drop).map_err(|error| match error {
-        CliError::Unreachable(text) => CliError::Unreachable(format!(
+        CliError::Unreachable(ref text) => CliError::Unreachable(format!(
             "The entry is in the roster file, but no node was told: {text} The same command, \
              repeated, tells it."
         )),
-        other => other,
+        CliError::Usage(_) | CliError::Refused(_) | CliError::Problem(_) | CliError::Output(_) => {
+            error
+        }
     })
 }
 

@@ -136,6 +136,11 @@ impl Client {
         &self.url
     }
 
+    /// The secret with which it asks.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Asks, and reads the whole answer as JSON.
     ///
     /// # Errors

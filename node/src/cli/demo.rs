@@ -4,6 +4,7 @@
 //! processes of this same program with sled stores, QUIC and HTTP on loopback. Only the cut is its
 //! own: a UDP relay stands in front of each node (`stage`). The edits are in `story`.
 
+mod interrupt;
 mod stage;
 mod story;
 
@@ -12,58 +13,66 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use self::interrupt::Interrupt;
 use self::stage::{Stage, Totals};
 use super::{CliError, Context, Exit};
 
-/// Start three nodes, cut one off, edit on both sides, heal, and show what became of each conflict
+/// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// End when the story is told, instead of staying up to look around
     #[arg(long)]
-    pub exit: bool,
+    exit: bool,
+    /// How many customers the three regions have
+    #[arg(long, value_name = "N", default_value_t = crate::sample::CUSTOMERS,
+        value_parser = clap::value_parser!(u32).range(50..=100_000))]
+    customers: u32,
     /// Keep everything in this directory, which must not exist; default: a temporary one
     #[arg(long, value_name = "DIR")]
-    pub keep: Option<PathBuf>,
+    keep: Option<PathBuf>,
 }
 
 /// How long the nodes may take to agree.
 const AGREE_TIME: Duration = Duration::from_secs(60);
 
-/// Runs the demo.
-///
-/// # Errors
-/// [`CliError`] when a node does not start, refuses a step, or the directory cannot be used. The nodes
-/// are stopped in any case.
-pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+/// Runs the demo. The nodes are stopped in any case.
+pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| CliError::Unreachable(format!("The demo cannot start: {error}.")))?;
-    let stage = Stage::set(args.keep.as_deref(), &runtime, context)?;
-    let told = Demo { stage, context: *context }.tell(&runtime, args.exit);
-    told
+    let interrupt = Interrupt::listen(&runtime);
+    let stage = Stage::set(args.keep.as_deref(), &runtime, &interrupt, context)?;
+    Demo { stage, interrupt, context: *context }.tell(&runtime, args)
 }
 
 struct Demo {
     stage: Stage,
+    interrupt: Interrupt,
     context: Context,
 }
 
+/// The node that is cut off: APAC.
+const CUT_OFF: usize = 2;
+
 impl Demo {
-    fn tell(&self, runtime: &tokio::runtime::Runtime, exit: bool) -> Result<Exit, CliError> {
+    fn tell(&self, runtime: &tokio::runtime::Runtime, args: &Args) -> Result<Exit, CliError> {
         self.introduce()?;
-        self.import()?;
-        let cast = story::cast(self.stage.client(0))?;
-        self.cut_and_edit(&cast)?;
-        let agreed = self.heal(&cast)?;
-        if !exit && agreed {
-            self.look_around(runtime)?;
-        }
+        let agreed = self.import(args.customers)? && {
+            let cast = story::cast(self.stage.client(0))?;
+            self.cut_and_edit(&cast)?;
+            let healed = self.heal(&cast)?;
+            if healed && !args.exit {
+                self.look_around(runtime, &cast)?;
+            }
+            healed
+        };
         self.close(agreed)
     }
 
     fn say(&self, text: &str) -> Result<(), CliError> {
+        self.interrupt.check()?;
         if self.context.json { Ok(()) } else { self.context.print(text) }
     }
 
@@ -82,24 +91,24 @@ impl Demo {
         self.step("started", &json!({"nodes": self.stage.nodes().len()}))
     }
 
-    fn import(&self) -> Result<(), CliError> {
+    fn import(&self, customers: u32) -> Result<bool, CliError> {
         self.say("\nEach region imports its own customer file. The files share customers.\n")?;
-        for (index, node) in self.stage.nodes().iter().enumerate() {
-            let line = self.stage.import(index)?;
-            self.say(&format!("  {:<8} {line}", node.region))?;
+        for (index, line) in self.stage.import(customers)?.iter().enumerate() {
+            self.say(&format!("  {:<8} {line}", self.stage.nodes()[index].region))?;
         }
-        let (took, totals) = self.agree("after the import")?;
+        let Some((took, totals)) = self.agree("after the import")? else { return Ok(false) };
         self.say(&format!(
             "\nConverged after {}: {} customers on each node, {} of them with a conflict.",
             seconds(took),
             totals.records,
             totals.conflicted
         ))?;
-        self.step("imported", &json!({"records": totals.records, "ms": millis(took)}))
+        self.step("imported", &json!({"records": totals.records, "ms": millis(took)}))?;
+        Ok(true)
     }
 
     fn cut_and_edit(&self, cast: &story::Cast) -> Result<(), CliError> {
-        self.stage.cut(2);
+        self.stage.cut(CUT_OFF);
         self.say("\nThe line to APAC is cut. Both sides go on working on the same customers:\n")?;
         for edit in story::edits(cast) {
             let answer = edit.write(self.stage.client(edit.node))?;
@@ -110,7 +119,7 @@ impl Demo {
         self.say("\nEach side shows its own view meanwhile:\n")?;
         for path in story::watched(cast) {
             let emea = story::shown(self.stage.client(0), &path)?;
-            let apac = story::shown(self.stage.client(2), &path)?;
+            let apac = story::shown(self.stage.client(CUT_OFF), &path)?;
             self.say(&format!("  {:<32} EMEA {emea:<28} APAC {apac}", path.label))?;
         }
         self.step("cut", &json!({"region": "APAC"}))
@@ -119,7 +128,8 @@ impl Demo {
     /// Waits until both other nodes have noticed that APAC is gone.
     fn await_silence(&self) -> Result<(), CliError> {
         let gone = |index: usize| self.stage.connected(index, "APAC").map(|linked| !linked);
-        let noticed = self.stage.wait(AGREE_TIME, || Ok(gone(0)? && gone(1)?))?;
+        let noticed =
+            self.stage.wait(AGREE_TIME, &self.interrupt, || Ok(gone(0)? && gone(1)?))?;
         let text = match noticed {
             Some(_) => "EMEA and AMER see APAC as unreachable and stay in step with each other.",
             None => "EMEA and AMER have not noticed yet that APAC is gone.",
@@ -129,9 +139,9 @@ impl Demo {
 
     fn heal(&self, cast: &story::Cast) -> Result<bool, CliError> {
         let before = self.stage.traffic();
-        self.stage.heal(2);
+        self.stage.heal(CUT_OFF);
         self.say("\nThe line is back.")?;
-        let Ok((took, totals)) = self.agree("after the heal") else { return Ok(false) };
+        let Some((took, totals)) = self.agree("after the heal")? else { return Ok(false) };
         let bytes = self.stage.traffic() - before;
         self.say(&format!(
             "Converged {} after the heal, with {bytes} bytes on the wire, QUIC's own included.\n",
@@ -148,26 +158,31 @@ impl Demo {
         Ok(true)
     }
 
-    /// Waits until all nodes hold and show the same.
-    fn agree(&self, when: &str) -> Result<(Duration, Totals), CliError> {
-        let took = self.stage.wait(AGREE_TIME, || Ok(self.stage.totals()?.is_some()))?;
-        match (took, self.stage.totals()?) {
-            (Some(took), Some(totals)) => Ok((took, totals)),
-            _ => Err(CliError::Unreachable(format!(
-                "The nodes did not agree within {} s {when}. Their logs are in {}.",
-                AGREE_TIME.as_secs(),
-                self.stage.dir().display()
-            ))),
+    /// Waits until all nodes hold and show the same; gives how long it took and on what they agree,
+    /// or none when the time is over.
+    fn agree(&self, when: &str) -> Result<Option<(Duration, Totals)>, CliError> {
+        let mut totals = None;
+        let took = self.stage.wait(AGREE_TIME, &self.interrupt, || {
+            totals = self.stage.totals()?;
+            Ok(totals.is_some())
+        })?;
+        if took.is_none() {
+            self.say(&format!("The nodes did not agree within {} s {when}.", AGREE_TIME.as_secs()))?;
         }
+        Ok(took.zip(totals))
     }
 
-    fn look_around(&self, runtime: &tokio::runtime::Runtime) -> Result<(), CliError> {
+    fn look_around(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        cast: &story::Cast,
+    ) -> Result<(), CliError> {
         self.say("\nLook around, from another terminal (Ctrl-C here ends everything):\n")?;
-        for command in self.stage.commands() {
+        for command in self.stage.commands(cast.first()) {
             self.say(&format!("  {command}"))?;
         }
-        runtime.block_on(crate::shutdown::requested());
-        self.say("")
+        self.interrupt.wait(runtime);
+        Ok(())
     }
 
     /// Says whether all nodes are equal, as the last line.

@@ -6,35 +6,32 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use super::interrupt::Interrupt;
 use crate::cli::{CliError, Client, Context, Request, Target};
+use crate::clock::Stopwatch;
 use crate::relay::{RelayControl, UdpRelay};
+use crate::sample;
 
-/// The regions, with the customer file and the mapping of each.
+/// The regions, with the customer file and the mapping of each among the samples.
 const REGIONS: [(&str, &str, &str); 3] = [
-    (
-        "EMEA",
-        include_str!("../../../../examples/data/emea.csv"),
-        include_str!("../../../../examples/mappings/emea.toml"),
-    ),
-    (
-        "AMER",
-        include_str!("../../../../examples/data/amer.csv"),
-        include_str!("../../../../examples/mappings/amer.toml"),
-    ),
-    (
-        "APAC",
-        include_str!("../../../../examples/data/apac.csv"),
-        include_str!("../../../../examples/mappings/apac.toml"),
-    ),
+    ("EMEA", "data/emea.csv", "mappings/emea.toml"),
+    ("AMER", "data/amer.csv", "mappings/amer.toml"),
+    ("APAC", "data/apac.csv", "mappings/apac.toml"),
 ];
+
+/// What differs from the defaults, so that a cut shows within seconds.
+const QUICK: [(&str, &str); 2] =
+    [("CONCORD_SYNC_IDLE_TIMEOUT_MS", "2000"), ("CONCORD_SYNC_HEARTBEAT_MS", "500")];
 
 /// How long a node may take to start.
 const START_TIME: Duration = Duration::from_secs(60);
+/// How long a node may take to end by itself.
+const END_TIME: Duration = Duration::from_secs(5);
 /// How often the nodes are asked while something is awaited.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -67,7 +64,13 @@ pub(super) struct Stage {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // A node that has ended already is what is wanted.
+        // The node ends when its standard input does, even when this process is killed.
+        drop(self.process.stdin.take());
+        let watch = Stopwatch::start();
+        while watch.elapsed() < END_TIME && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(ASK_EVERY);
+        }
+        // One that has ended already is what is wanted.
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -78,7 +81,6 @@ struct Plan {
     region: &'static str,
     dir: PathBuf,
     socket: SocketAddr,
-    http: SocketAddr,
     relay: UdpRelay,
     key: String,
 }
@@ -87,6 +89,7 @@ impl Stage {
     pub(super) fn set(
         keep: Option<&Path>,
         runtime: &tokio::runtime::Runtime,
+        interrupt: &Interrupt,
         context: &Context,
     ) -> Result<Self, CliError> {
         let program = std::env::current_exe().map_err(|error| failed("find its program", &error))?;
@@ -108,6 +111,7 @@ impl Stage {
         let mut nodes = Vec::new();
         for plan in plans {
             concord(&program, ["network", "join", "--dir", text(&plan.dir), text(&roster)])?;
+            interrupt.check()?;
             nodes.push(start(&program, plan, context)?);
         }
         Ok(Self { program, control, nodes, dir, _temporary: temporary })
@@ -138,20 +142,27 @@ impl Stage {
         self.control.traffic().bytes
     }
 
-    /// Imports the file of a region with the command that a user would give; gives what it said last.
-    pub(super) fn import(&self, index: usize) -> Result<String, CliError> {
-        let node = &self.nodes[index];
-        let (file, mapping) = (node.dir.join("customers.csv"), node.dir.join("mapping.toml"));
-        let (_, data, rules) = REGIONS[index];
-        let write = |path: &Path, text: &str| {
-            std::fs::write(path, text).map_err(|error| failed("write a sample file", &error))
+    /// Imports the file of each region with the command that a user would give; gives what each said
+    /// last.
+    pub(super) fn import(&self, customers: u32) -> Result<Vec<String>, CliError> {
+        let files = sample::files(sample::SEED, customers);
+        let write = |sample: &str, path: &Path| {
+            let file = files.iter().find(|file| file.path == sample);
+            let bytes = file.map_or(&[][..], |file| &file.bytes);
+            std::fs::write(path, bytes).map_err(|error| failed("write a sample file", &error))
         };
-        write(&file, data)?;
-        write(&mapping, rules)?;
-        let import = ["import", "--dir", text(&node.dir), "--mapping", text(&mapping), text(&file)];
-        let output = concord(&self.program, import)?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        Ok(said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned())
+        let mut said = Vec::new();
+        for (node, (_, data, rules)) in self.nodes.iter().zip(REGIONS) {
+            let (file, mapping) = (node.dir.join("customers.csv"), node.dir.join("mapping.toml"));
+            write(data, &file)?;
+            write(rules, &mapping)?;
+            let import = ["import", "--dir", text(&node.dir), "--mapping", text(&mapping)];
+            let output = concord(&self.program, import.into_iter().chain([text(&file)]))?;
+            let lines = String::from_utf8_lossy(&output.stdout);
+            let last = lines.lines().rfind(|line| !line.trim().is_empty());
+            said.push(last.unwrap_or_default().trim().to_owned());
+        }
+        Ok(said)
     }
 
     pub(super) fn statuses(&self) -> Result<Vec<Json>, CliError> {
@@ -184,10 +195,12 @@ impl Stage {
     pub(super) fn wait(
         &self,
         time: Duration,
+        interrupt: &Interrupt,
         mut condition: impl FnMut() -> Result<bool, CliError>,
     ) -> Result<Option<Duration>, CliError> {
-        let clock = crate::clock::Stopwatch::start();
+        let clock = Stopwatch::start();
         loop {
+            interrupt.check()?;
             if condition()? {
                 return Ok(Some(clock.elapsed()));
             }
@@ -199,14 +212,22 @@ impl Stage {
     }
 
     /// Commands with which a user can look around.
-    pub(super) fn commands(&self) -> Vec<String> {
+    pub(super) fn commands(&self, customer: &str) -> Vec<String> {
         let (emea, apac) = (self.nodes[0].dir.display(), self.nodes[2].dir.display());
         let program = self.program.display();
+        let client = &self.nodes[1].client;
         vec![
             format!("{program} status --dir {emea}"),
             format!("{program} peers --dir {apac}"),
             format!("{program} conflicts --dir {emea}"),
-            format!("{program} get --dir {apac} --name \"\" --explain"),
+            format!("{program} get --dir {apac} {customer} --explain"),
+            format!("{program} history --dir {emea} {customer}"),
+            format!("{program} set --dir {apac} {customer} general/website=https://example.com"),
+            format!(
+                "curl -H 'Authorization: Bearer {}' {}/v1/customers/{customer}",
+                client.token(),
+                client.url()
+            ),
         ]
     }
 }
@@ -251,7 +272,7 @@ fn plan(
     let output = concord(program, init.into_iter().chain(ports))?;
     let said: Json = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let key = said["node"].as_str().unwrap_or_default().to_owned();
-    Ok(Plan { region, dir: own, socket: udp, http: tcp, relay, key })
+    Ok(Plan { region, dir: own, socket: udp, relay, key })
 }
 
 /// Starts a node and waits until it answers.
@@ -259,23 +280,22 @@ fn start(program: &Path, plan: Plan, context: &Context) -> Result<Node, CliError
     let log = |name: &str| {
         File::create(plan.dir.join(name)).map_err(|error| failed("write a log file", &error))
     };
-    let process = Command::new(program)
-        .args(["run", "--dir", text(&plan.dir)])
-        .stdin(Stdio::null())
+    let mut command = command(program);
+    command
+        .args(["run", "--until-stdin-closes", "--dir", text(&plan.dir)])
+        .envs(QUICK)
+        .stdin(Stdio::piped())
         .stdout(log("out.log")?)
-        .stderr(log("err.log")?)
-        .spawn()
-        .map_err(|error| failed("start a node", &error))?;
-    let target = Target {
-        dir: plan.dir.clone(),
-        url: Some(format!("http://{}", plan.http)),
-        token: None,
-    };
-    let client = context.client(&target)?;
+        .stderr(log("err.log")?);
+    // Ctrl-C is for the demo: it ends the nodes when the last figures are read.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let process = command.spawn().map_err(|error| failed("start a node", &error))?;
+    let client = context.client(&Target { dir: plan.dir.clone(), url: None, token: None })?;
     let region = plan.region.to_owned();
     let (dir, socket, relay) = (plan.dir, plan.socket, plan.relay);
     let mut node = Node { region, client, dir, socket, process, _relay: relay };
-    let clock = crate::clock::Stopwatch::start();
+    let clock = Stopwatch::start();
     while node.client.ask(&Request::get("/v1/health")).is_err() {
         let ended = node.process.try_wait().ok().flatten();
         if ended.is_some() || clock.elapsed() > START_TIME {
@@ -295,13 +315,24 @@ fn last_words(log: &Path) -> String {
     lines.ok().and_then(Iterator::last).unwrap_or_default()
 }
 
+/// This same program, without what the user's environment says about other nodes.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CONCORD_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Gives a command to this same program and waits for its end.
 fn concord<'a>(
     program: &Path,
     arguments: impl IntoIterator<Item = &'a str>,
 ) -> Result<Output, CliError> {
     let arguments: Vec<&str> = arguments.into_iter().collect();
-    let output = Command::new(program)
+    let output = command(program)
         .args(&arguments)
         .stdin(Stdio::null())
         .output()

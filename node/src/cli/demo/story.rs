@@ -59,6 +59,13 @@ pub(super) fn cast(client: &Client) -> Result<Cast, CliError> {
     Ok(Cast { ids })
 }
 
+impl Cast {
+    /// The customer on whose payment terms the regions disagree.
+    pub(super) fn first(&self) -> &str {
+        self.ids.first().map_or("", String::as_str)
+    }
+}
+
 /// The nodes on the two sides of the cut.
 const EMEA: usize = 0;
 const APAC: usize = 2;

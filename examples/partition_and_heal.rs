@@ -225,7 +225,7 @@ async fn start(
             ..TransportConfig::default()
         },
         store: report.store,
-        behind: false,
+        behind: None,
     };
     Ok(driver::start(settings, store, watermark).await?)
 }

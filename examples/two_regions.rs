@@ -117,7 +117,7 @@ impl World {
                 nonce,
                 connect: Vec::new(),
                 heartbeat_ms: HEARTBEAT_MS,
-                behind: false,
+                behind: None,
                 policy: Policy::built_in(),
             };
             let mut store = Memory::new();

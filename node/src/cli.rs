@@ -12,10 +12,12 @@ mod exit;
 mod export;
 mod get;
 mod history;
+mod import;
 mod init;
 mod network;
 mod peers;
 mod run;
+mod sample;
 mod set;
 mod show;
 mod status;
@@ -58,6 +60,10 @@ enum Command {
     Get(get::Args),
     /// Change a customer, or create one
     Set(set::Args),
+    /// Import customers from CSV or JSON Lines
+    Import(import::Args),
+    /// Write files of made-up customers to try the import with
+    Sample(sample::Args),
     /// Show every change of a customer: who, when and why
     History(history::Args),
     /// Show customers on which regions wrote different values without knowing of each other
@@ -108,6 +114,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(&args, context),
         Command::Get(args) => get::run(args, context),
         Command::Set(args) => set::run(args, context),
+        Command::Import(args) => import::run(&args, context),
+        Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
         Command::Peers(args) => peers::run(&args, context),

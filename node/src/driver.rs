@@ -213,10 +213,14 @@ impl Tickets {
     fn answer(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
             Answer::Write(outcome) => {
-                self.writes.remove(&ticket).map(|reply| drop(reply.send(outcome)));
+                if let Some(reply) = self.writes.remove(&ticket) {
+                    drop(reply.send(outcome));
+                }
             }
             Answer::Roster(outcome) => {
-                self.rosters.remove(&ticket).map(|reply| drop(reply.send(outcome)));
+                if let Some(reply) = self.rosters.remove(&ticket) {
+                    drop(reply.send(outcome));
+                }
             }
         }
     }
@@ -295,9 +299,10 @@ impl<S: Store> Driver<S> {
             let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();
             for event in std::iter::once(self.event(input)).chain(due.then_some(Event::Tick)) {
                 for action in self.replica.handle(self.clock.now_ms(), event, &overlay) {
-                    match action {
-                        Action::Persist(ops) => overlay.apply(&ops),
-                        other => deferred.push(other),
+                    if let Action::Persist(ops) = action {
+                        overlay.apply(&ops);
+                    } else {
+                        deferred.push(action);
                     }
                 }
             }

@@ -5,6 +5,7 @@
 mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
+mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
 mod loss; // stores that come back empty: noticed, and fetched back from the peers
@@ -13,3 +14,4 @@ mod replication; // nodes with real stores over real QUIC: lines, restarts, abse
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
 mod tidy; // checks on the code itself: layers, files, documents, the lock file
+mod world; // nodes, links, faults and clients in virtual time

@@ -84,6 +84,9 @@ struct Until {
     stdin: bool,
 }
 
+/// The store's name in the watermark, and the position that it should have reached, if it did not.
+type Identity = (crate::store::StoreId, Option<u64>);
+
 /// Everything that a node is made of, read and checked before anything runs.
 struct Prepared {
     config: Config,
@@ -92,8 +95,7 @@ struct Prepared {
     tokens: Tokens,
     store: SledStore,
     watermark: Watermark,
-    /// The store's name in the watermark, and the position that it should have reached, if it did not.
-    identity: (crate::store::StoreId, Option<u64>),
+    identity: Identity,
 }
 
 impl Prepared {
@@ -181,10 +183,7 @@ async fn stop(
 }
 
 /// Opens the store and looks whether it is where it was.
-fn open_store(
-    dir: &Path,
-    cache_mib: u64,
-) -> Result<(SledStore, (crate::store::StoreId, Option<u64>), Watermark), CliError> {
+fn open_store(dir: &Path, cache_mib: u64) -> Result<(SledStore, Identity, Watermark), CliError> {
     let unreachable = |error: &dyn std::fmt::Display| CliError::Unreachable(sentence(error));
     let options = StoreOptions { cache_bytes: cache_mib << 20, ..StoreOptions::default() };
     let (store, report) = SledStore::open(&dir.join(config::STORE_DIR), &options)
@@ -204,12 +203,7 @@ fn open_store(
     Ok((store, (report.store, missing), watermark))
 }
 
-fn settings(
-    config: &Config,
-    key: NodeKey,
-    roster: Roster,
-    (store, behind): (crate::store::StoreId, Option<u64>),
-) -> Settings {
+fn settings(config: &Config, key: NodeKey, roster: Roster, (store, behind): Identity) -> Settings {
     Settings {
         key,
         roster,

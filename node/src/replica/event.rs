@@ -203,7 +203,8 @@ pub enum WriteRefusal {
     },
     /// The node lost data and has not yet fetched it back.
     #[error(
-        "this node's store is behind what it had acknowledged; it serves no writes until it caught up"
+        "this node's store is behind what it had acknowledged; it serves nothing until it has \
+         fetched the rest from its peers"
     )]
     NotReady,
     /// The record exists already.

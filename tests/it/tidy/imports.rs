@@ -62,6 +62,8 @@ const RULES: &[Rule] = &[
         names: &["clock", "handle", "kv", "replica"],
         never: &["Replica", "Mutex", "sled", "quinn", "clap"],
     },
+    Rule { module: "import", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
+    Rule { module: "sample", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
     Rule { module: "config", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
     Rule { module: "shutdown", names: &[], never: &["sled", "quinn", "axum", "clap"] },
     Rule { module: "telemetry", names: &["config"], never: &["tokio", "sled", "quinn", "axum"] },
@@ -74,9 +76,11 @@ const RULES: &[Rule] = &[
             "handle",
             "http",
             "identity",
+            "import",
             "kv",
             "relay",
             "replica",
+            "sample",
             "shutdown",
             "store",
             "telemetry",
@@ -99,6 +103,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("hyper", &["node/src/http"]),
     ("clap", &["node/src/cli"]),
     ("ureq", &["node/src/cli"]),
+    ("csv", &["node/src/import", "node/src/sample"]),
     ("ed25519_dalek", &["node/src/identity", "node/src/replica/node_id"]),
 ];
 

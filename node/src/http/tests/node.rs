@@ -73,7 +73,7 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
         nonce: 1,
         connect: Vec::new(),
         heartbeat_ms: HEARTBEAT_MS,
-        behind,
+        behind: behind.then_some(1),
         policy: Policy::built_in(),
     };
     let client = Client(router(run(config), tokens(), Clock::system()));

@@ -133,7 +133,7 @@ impl Net {
             nonce: starts,
             connect: connect.clone(),
             heartbeat_ms: limits::HEARTBEAT_MS,
-            behind: false,
+            behind: None,
             policy: Policy::built_in(),
         };
         let (replica, ops) = Replica::load(config, &store).unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
+mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
 mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency

@@ -7,6 +7,7 @@ mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
+mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
 mod loss; // stores that come back empty: noticed, and fetched back from the peers
 mod process; // starts processes for the other modules

@@ -388,7 +388,7 @@ impl World {
             nonce,
             connect: node.connect.clone(),
             heartbeat_ms: HEARTBEAT_MS,
-            behind: node.behind,
+            behind: node.behind.then_some(0),
             policy: Policy::built_in(),
         };
         let (replica, ops) = Replica::load(config, &node.store).unwrap();

@@ -181,10 +181,9 @@ impl<'a> Row<'a> {
 
     fn path(&self, entry: &Entry, value: &str) -> Result<AttributePath, Unresolved> {
         let slot = |slot: &str| slot_id(&self.record, &self.mapping.source, slot);
-        let path = entry.target.resolve(value, self.texts, &slot)?;
         let is_name = entry.attribute.keys.last() == Some(&KeyType::Name);
         if !is_name || !entry.target.names_value() {
-            return Ok(path);
+            return entry.target.resolve(value, self.texts, &slot);
         }
         // A path has room for short names alone.
         let key = trading_name_key(value).map_err(|_| Unresolved::TooLong)?;

@@ -217,7 +217,10 @@ fn encoding(
     format: Option<Format>,
 ) -> Option<&'static Encoding> {
     let label = top.text("encoding", faults).unwrap_or("utf-8");
-    let known = Encoding::for_label(label.as_bytes()).filter(|found| found.is_ascii_compatible());
+    // The one name in daily use that the standard of encodings lacks.
+    let standard = if label.eq_ignore_ascii_case("latin-1") { "latin1" } else { label };
+    let known =
+        Encoding::for_label(standard.as_bytes()).filter(|found| found.is_ascii_compatible());
     let Some(encoding) = known else {
         let text = format!(
             "{label:?} is not an encoding that can be read. Use utf-8, windows-1252 (also called \

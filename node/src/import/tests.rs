@@ -79,7 +79,7 @@ fn every_row_has_a_verdict_and_the_same_file_again_changes_nothing() {
     let lines: Vec<&str> = rejects.lines().collect();
     assert_eq!(lines.len(), 4, "{rejects}");
     assert!(lines[1].starts_with("x,,,row-empty,"), "{rejects}");
-    assert!(lines[2].starts_with(",No key,,key-empty,,Column K: "), "{rejects}");
+    assert!(lines[2].starts_with(",No key,,key-empty,,\"Column K: "), "{rejects}");
     let bad =
         "bad,Bad,DE89370400440532013001,iban-checksum,/bank/DE89370400440532013001,Column I: ";
     let bad_quoted = bad.replace(",Column", ",\"Column");

@@ -7,7 +7,7 @@ use crdt_model::path::AttributePath;
 use super::random::Random;
 
 /// How often a number is drawn before its country is taken to have none.
-const DRAWS: usize = 200;
+const DRAWS: usize = 20;
 
 /// Whether the door takes a path made of these segments.
 fn is_taken(segments: &[&str], country: &str) -> bool {

@@ -17,13 +17,13 @@ fn examples() -> std::path::PathBuf {
 fn the_committed_files_are_the_ones_of_the_committed_seed() {
     for file in files(SEED, CUSTOMERS) {
         let path = examples().join(file.path);
-        if std::env::var_os("CONCORD_WRITE_EXAMPLES").is_some() {
+        if std::env::var_os("CONCORD_BLESS").is_some() {
             std::fs::File::create(&path).unwrap().write_all(&file.bytes).unwrap();
         }
         let committed = std::fs::read(&path).unwrap();
         assert!(
             committed == file.bytes,
-            "{} is not what the generator writes. Run this test with CONCORD_WRITE_EXAMPLES=1, look \
+            "{} is not what the generator writes. Run this test with CONCORD_BLESS=1, look \
              at the difference, and commit it.",
             path.display()
         );

@@ -79,7 +79,7 @@ enum Command {
     Export(export::Args),
     /// Check the store of a stopped node: signatures, chains, golden records
     Verify(verify::Args),
-    /// Start three regions, cut one off, edit on both sides, heal, and show what became of it
+    /// Start three nodes here, cut one off, write on both sides, heal, and show what became of it
     Demo(demo::Args),
     /// Print the completions of a shell
     Completions(completions::Args),

@@ -5,6 +5,7 @@
 //! roster: who belongs to the network is signed and replicated, not configured.
 
 mod file;
+mod kind;
 mod template;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use crdt_model::id::Region;
 
+pub use self::kind::Kind;
 pub use self::template::template;
 
 /// Where a node keeps everything, unless `--dir` or `CONCORD_DIR` says otherwise.
@@ -31,27 +33,6 @@ pub const ROSTER_FILE: &str = "roster";
 pub const STORE_DIR: &str = "store";
 /// How far the store had come, in the directory of a node.
 pub const WATERMARK_FILE: &str = "watermark";
-
-/// What a key takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A name: 1 to 63 letters, digits, `-`, `_` and `.`.
-    Name,
-    /// A region: 1 to 16 upper-case letters, digits and `-`.
-    Region,
-    /// An address of this machine with a port, not a host name.
-    Address,
-    /// A list of `host:port`.
-    Addresses,
-    /// A list of names of nodes.
-    Names,
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// A level, or directives of the crate `tracing-subscriber` such as `info,node::replica=debug`.
-    Level,
-    /// A whole number from the first to the second.
-    Whole(u64, u64),
-}
 
 /// One key of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -470,59 +451,6 @@ impl Reader<'_> {
     }
 }
 
-impl Kind {
-    /// A text from the environment or a flag, as this kind reads it.
-    fn raw(self, text: &str) -> Raw {
-        match self {
-            Self::Addresses | Self::Names => {
-                let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-                Raw::List(entries.map(str::to_owned).collect())
-            }
-            Self::Whole(..) => {
-                text.trim().parse().map_or_else(|_| Raw::Text(text.to_owned()), Raw::Whole)
-            }
-            Self::Name | Self::Region | Self::Address | Self::Word(_) | Self::Level => {
-                Raw::Text(text.to_owned())
-            }
-        }
-    }
-
-    fn takes(self, raw: &Raw) -> bool {
-        match (self, raw) {
-            (Self::Name, Raw::Text(text)) => is_name(text),
-            (Self::Region, Raw::Text(text)) => text.parse::<Region>().is_ok(),
-            (Self::Address, Raw::Text(text)) => text.parse::<SocketAddr>().is_ok(),
-            (Self::Addresses, Raw::List(list)) => list.iter().all(|entry| is_host_port(entry)),
-            (Self::Names, Raw::List(list)) => list.iter().all(|entry| is_name(entry)),
-            (Self::Word(words), Raw::Text(text)) => words.contains(&text.as_str()),
-            (Self::Level, Raw::Text(text)) => {
-                !text.is_empty() && text.parse::<tracing_subscriber::EnvFilter>().is_ok()
-            }
-            (Self::Whole(min, max), Raw::Whole(number)) => {
-                u64::try_from(*number).is_ok_and(|number| (min..=max).contains(&number))
-            }
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => f.write_str("1 to 63 letters, digits, '-', '_' and '.'"),
-            Self::Region => f.write_str("1 to 16 upper-case letters, digits and '-'"),
-            Self::Address => {
-                f.write_str("an IP address with a port, such as \"0.0.0.0:7400\" or \"[::]:7400\"")
-            }
-            Self::Addresses => f.write_str("a list such as [\"node.example:7400\"]"),
-            Self::Names => f.write_str("a list of node names such as [\"amer-1\"]"),
-            Self::Level => f.write_str("error, warn, info, debug, trace, or log directives"),
-            Self::Word(words) => f.write_str(&words.join(" or ")),
-            Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
-        }
-    }
-}
-
 impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -532,17 +460,6 @@ impl fmt::Display for Raw {
             Self::Other(text) => f.write_str(text),
         }
     }
-}
-
-fn is_name(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=63).contains(&text.len()) && text.chars().all(allowed)
-}
-
-fn is_host_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && text.len() <= 255 && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
 }
 
 /// ` Did you mean "listen"?`, when a key is near enough to be a slip.

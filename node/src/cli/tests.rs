@@ -51,3 +51,40 @@ fn json_is_taken_before_and_after_the_command() {
         assert!(Cli::try_parse_from(words.split(' ')).unwrap().json, "{words}");
     }
 }
+
+/// The manual once explained messages that had been worded otherwise for long.
+#[test]
+fn the_manual_explains_messages_that_the_program_says() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = std::fs::read_to_string(root.join("../docs/operations.md")).unwrap();
+    let table = manual.split("## Troubleshooting").nth(1).unwrap();
+    let source = said_in(&root.join("src"));
+    let mut checked = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let messages = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+        for part in messages.flat_map(|message| message.split('…')) {
+            // An example of a key is no part of the message.
+            let part = part.trim().trim_end_matches("\"lisen\"").trim_end_matches(['"', ':']);
+            let part = part.trim_start_matches("/concord.toml:7:").trim();
+            assert!(source.contains(part), "docs/operations.md explains {part:?}; nothing says it");
+            checked += part.len();
+        }
+    }
+    assert!(checked > 300);
+}
+
+/// Every source file below, with texts that go over several lines joined.
+fn said_in(dir: &std::path::Path) -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.push_str(&said_in(&path));
+        } else if !path.ends_with("cli/tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let joined = text.split("\\\n").map(str::trim_start).collect::<String>();
+            all.push_str(&joined.replace("{CONFIG_FILE}", "concord.toml"));
+        }
+    }
+    all
+}

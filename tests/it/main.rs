@@ -3,8 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
-mod examples; // every example runs and ends as it says
 mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
+mod examples; // every example runs and ends as it says
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
 mod loss; // stores that come back empty: noticed, and fetched back from the peers

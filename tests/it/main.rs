@@ -3,9 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
+mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
-mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing

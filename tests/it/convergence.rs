@@ -46,7 +46,8 @@ fn five_nodes_converge_whatever_breaks() {
             let (_, profile) = run(seed, EDITS);
             if told {
                 let per_commit = profile.replicas.as_micros() / u128::from(profile.applied.max(1));
-                let line = format!("seed {seed}: {per_commit} us for a commit applied, {profile:?}\n");
+                let line =
+                    format!("seed {seed}: {per_commit} us for a commit applied, {profile:?}\n");
                 std::io::stderr().write_all(line.as_bytes()).unwrap();
             }
         }

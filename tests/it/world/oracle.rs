@@ -107,7 +107,10 @@ impl Oracle {
         assert_eq!(quarantined, 0, "node {at} quarantined an honest item");
         let shown = (golden, self.shown[at].sum);
         let known = self.by_history.entry(history).or_insert(shown);
-        assert_eq!(known.0, shown.0, "node {at} holds what another held, with another golden digest");
+        assert_eq!(
+            known.0, shown.0,
+            "node {at} holds what another held, with another golden digest"
+        );
         assert_eq!(known.1, shown.1, "node {at} shows other bytes than another with its history");
     }
 

@@ -155,7 +155,8 @@ fn kind_of_edit(kind: usize, random: &mut Numbers) -> (AttributePath, Assertion)
         }
         5 => {
             let mut statement = Statement::plain(Value::text(format!("s{}", number % 7)));
-            statement.valid_from = Some(jiff::civil::date(2027, 1, 1 + i8::try_from(number % 28).unwrap()));
+            statement.valid_from =
+                Some(jiff::civil::date(2027, 1, 1 + i8::try_from(number % 28).unwrap()));
             ("x/segment".to_owned(), Assertion::Stated(statement))
         }
         6 | 7 => {

@@ -111,8 +111,15 @@ impl World {
         self.stop(at);
         let backup = self.nodes[at].backup.clone();
         self.oracle.restored(at, &backup);
-        self.nodes[at].store = backup;
-        self.nodes[at].behind = true;
+        let acknowledged = std::mem::replace(&mut self.nodes[at].store, backup);
+        let held = |key: &[u8]| {
+            let mut stores = self.nodes.iter().map(|node| &node.store);
+            stores.any(|store| store.get(key).unwrap().is_some())
+        };
+        let commits = acknowledged.scan(&[layout::COMMIT], &[], usize::MAX).unwrap();
+        let elsewhere = commits.iter().filter(|(key, _)| held(key)).count() as u64;
+        let behind = &mut self.nodes[at].behind;
+        *behind = Some(elsewhere).max(*behind);
         let held = |store: &Memory, commit: &CommitRef| {
             store.get(&layout::commit_key(commit)).unwrap().is_some()
         };

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crdt_model::id::{CommitRef, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId};
 use node::kv::{Memory, Op, View};
+use node::replica::commit::SignedHeader;
 use node::replica::layout;
 
 type Hash = [u8; 32];
@@ -23,6 +24,8 @@ pub(super) struct Oracle {
     commits: BTreeMap<Vec<u8>, Hash>,
     /// The newest feed entry of each node.
     feed: Vec<u64>,
+    /// How far each node holds each log.
+    held: Vec<BTreeMap<LogId, u64>>,
     /// Commits that clients were told of.
     promised: BTreeSet<CommitRef>,
 }
@@ -34,6 +37,7 @@ impl Oracle {
             by_history: BTreeMap::new(),
             commits: BTreeMap::new(),
             feed: vec![0; nodes],
+            held: vec![BTreeMap::new(); nodes],
             promised: BTreeSet::new(),
         }
     }
@@ -48,12 +52,7 @@ impl Oracle {
                 (layout::GOLDEN, Op::Delete(key)) => {
                     self.shows(at, layout::record_in(key, 1).unwrap(), None);
                 }
-                (layout::COMMIT, Op::Put(key, value)) => {
-                    // Behind the feed position, which is each node's own.
-                    let hash = *blake3::hash(&value[8..]).as_bytes();
-                    let known = self.commits.entry(key.clone()).or_insert(hash);
-                    assert_eq!(*known, hash, "one place in a log has two commits");
-                }
+                (layout::COMMIT, Op::Put(key, value)) => self.stored(at, key, &value[8..]),
                 (layout::FEED, Op::Put(key, _)) => {
                     let position = layout::number_in(key, 1).unwrap();
                     assert_eq!(position, self.feed[at] + 1, "the feed has a gap or a repeat");
@@ -62,6 +61,23 @@ impl Oracle {
                 _ => {}
             }
         }
+    }
+
+    /// A node stored a commit: the same that all others have at this place of the log, right after the
+    /// one before it, and after its causes.
+    fn stored(&mut self, at: usize, key: &[u8], signed: &[u8]) {
+        let hash = *blake3::hash(signed).as_bytes();
+        let known = self.commits.entry(key.to_vec()).or_insert(hash);
+        assert_eq!(*known, hash, "one place in a log has two commits");
+        let header = SignedHeader::decode(signed).unwrap().header;
+        let predecessor = header.opening.and_then(|opening| opening.predecessor);
+        let held = &mut self.held[at];
+        for cause in header.follows.iter().chain(&predecessor) {
+            let seq = held.get(&cause.log).copied().unwrap_or(0);
+            assert!(seq >= cause.seq, "node {at} stored a commit before its cause");
+        }
+        let before = held.insert(header.log, header.seq).unwrap_or(0);
+        assert_eq!(before + 1, header.seq, "node {at} has a gap in a log");
     }
 
     fn shows(&mut self, at: usize, record: RecordId, golden: Option<&Vec<u8>>) {
@@ -82,6 +98,11 @@ impl Oracle {
         self.shown[at] = Shown::default();
         for (key, value) in store.scan(&[layout::GOLDEN], &[], usize::MAX).unwrap() {
             self.shows(at, layout::record_in(&key, 1).unwrap(), Some(&value));
+        }
+        self.held[at].clear();
+        for (key, _) in store.scan(&[layout::COMMIT], &[], usize::MAX).unwrap() {
+            let commit = layout::commit_in(&key, 1).unwrap();
+            self.held[at].insert(commit.log, commit.seq);
         }
         let last = store.last(&[layout::FEED]).unwrap();
         self.feed[at] = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);

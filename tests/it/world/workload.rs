@@ -33,8 +33,8 @@ impl Workload {
 
     /// A pause so that all the work is done in the time given, with some to spare.
     pub(super) fn pause_ms(&self, random: &mut Numbers, within_ms: u64) -> u64 {
-        // A request has three edits, about, and some requests get no answer.
-        let mean = within_ms * 2 / (self.edits as u64);
+        // A request has four edits, about, and some requests get no answer.
+        let mean = within_ms * 5 / 2 / (self.edits as u64);
         random.below(2 * mean) + 1
     }
 
@@ -59,7 +59,7 @@ impl Workload {
             let limit = if random.one_in(3) { CUSTOMERS / 10 } else { CUSTOMERS };
             let record = RecordId::derive("world", &random.below(limit).to_string());
             let mut edits = BTreeMap::new();
-            for _ in 0..=random.below(3) {
+            for _ in 0..=random.below(5) {
                 let (path, assertion) = edit(random);
                 edits.insert(path, assertion);
             }

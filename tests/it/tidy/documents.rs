@@ -253,19 +253,43 @@ fn takes(value: &ValueType) -> String {
     }
 }
 
-/// The code of a file, without comments: what the wire depends on.
+/// Functions whose names begin so, or are so, decide which bytes travel.
+const CODEC: [&str; 8] =
+    ["encode", "decode", "read", "write", "log_id", "digest", "signed_message", "entry_message"];
+
+/// The code that decides which bytes travel, without comments: `codec.rs` and `frame.rs` whole, of the
+/// others the constants and the functions of [`CODEC`].
+fn wire_code(source: &Source) -> Vec<&str> {
+    let whole = source.path.ends_with("codec.rs") || source.path.ends_with("frame.rs");
+    let mut code = Vec::new();
+    let mut end: Option<String> = None;
+    for (_, line) in source.lines() {
+        let text = line.trim();
+        let name = text.split_once("fn ").map_or("", |(_, name)| name);
+        if end.is_none() && CODEC.iter().any(|codec| name.starts_with(codec)) {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            end = Some(format!("{indent}}}"));
+        }
+        let wanted = whole || end.is_some() || text.contains("const ");
+        if wanted && !text.is_empty() && !text.starts_with("//") {
+            code.push(text);
+        }
+        if end.as_deref() == Some(line) {
+            end = None;
+        }
+    }
+    code
+}
+
 fn wire_hash() -> String {
     let mut hasher = blake3::Hasher::new();
     let all = sources();
     for name in WIRE {
         let path = format!("node/src/replica/{name}.rs");
         let source = all.iter().find(|source| source.path == path).unwrap();
-        for (_, line) in source.lines() {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with("//") {
-                hasher.update(line.as_bytes());
-            }
-        }
+        wire_code(source).into_iter().for_each(|line| {
+            hasher.update(line.as_bytes());
+        });
     }
     hasher.finalize().to_hex()[..16].to_owned()
 }

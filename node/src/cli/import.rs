@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let mapping = Mapping::load(&args.mapping).map_err(|e| CliError::Refused(e.to_string()))?;
     let client = context.client(&args.node)?;
     let mut input = Input::open(&args.file)?;
-    check_encoding(&input.file, &mapping).map_err(refused)?;
+    check_encoding(&input.file, &mapping).map_err(|error| refused(&error))?;
     input.rewind()?;
     let rejects = RejectFile::create(args, &mapping)?;
     // Somebody who forgot to start the node wants to know now.
@@ -59,18 +59,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let post = |lines: &[u8]| post(&client, args, &mapping, lines);
     let mut view = View::new(input.length, context);
     let options = Options { max_rejects: args.max_rejects, ..Options::default() };
-    let done = import(&input.file, &mapping, &options, &post, &mut out, &mut |progress| {
-        view.show(progress)
-    });
+    let mut show = |progress| view.show(progress);
+    let done = import(&input.file, &mapping, &options, &post, &mut out, &mut show);
     view.end();
-    let report = done.map_err(refused)?;
+    let report = done.map_err(|error| refused(&error))?;
     out.flush().map_err(|error| rejects.unwritable(&error))?;
     drop(out);
     let kept = if report.rejected > 0 { Some(rejects.keep()?) } else { None };
     conclude(report, kept.as_deref(), args, context)
 }
 
-fn refused(error: ImportError) -> CliError {
+fn refused(error: &ImportError) -> CliError {
     CliError::Refused(error.to_string())
 }
 
@@ -258,13 +257,25 @@ fn conclude(
 ) -> Result<Exit, CliError> {
     let Report { read, accepted, rejected, created, changed, unchanged, unanswered, .. } = report;
     let max_rejects = args.max_rejects;
+    let durable = Durable { accepted, unanswered, dry_run: args.dry_run };
     let stopped = report.stopped.map(|stop| match stop {
         Stop::Rejects => Ended::Rejects(format!(
             "The import stopped, because more than {max_rejects} % of the rows are rejected."
         )),
         // Nothing was done: the refusal of the node says all.
         Stop::Post(error) if read == 0 => Ended::Error(error),
-        stop => Ended::Error(broken_off(stop, accepted, unanswered, args.dry_run)),
+        Stop::Post(error) if error.exit() == Exit::Refused => {
+            Ended::Error(CliError::Refused(durable.after(&error.to_string())))
+        }
+        Stop::Post(error) => durable.ended(&error.to_string()),
+        Stop::Node(text) => durable.ended(&text),
+        Stop::Answer(text) => {
+            durable.ended(&format!("The answer of the node cannot be understood: {text}."))
+        }
+        Stop::Read(error) => durable.ended(&format!("The input broke off: {error}.")),
+        Stop::RejectFile(error) => {
+            durable.ended(&format!("The reject file cannot be written: {error}."))
+        }
     });
     let json = json!({
         "read": read, "accepted": accepted, "rejected": rejected, "created": created,
@@ -297,30 +308,35 @@ impl Ended {
     }
 }
 
-fn broken_off(stop: Stop<CliError>, accepted: u64, unanswered: u64, dry_run: bool) -> CliError {
-    let is_refusal = matches!(&stop, Stop::Post(error) if error.exit() == Exit::Refused);
-    let why = match stop {
-        Stop::Post(error) => error.to_string(),
-        Stop::Node(text) => text,
-        Stop::Answer(text) => format!("The answer of the node cannot be understood: {text}."),
-        Stop::Read(error) => format!("The input broke off: {error}."),
-        Stop::RejectFile(error) => format!("The reject file cannot be written: {error}."),
-        Stop::Rejects => String::new(),
-    };
-    let open = match unanswered {
-        0 => String::new(),
-        rows => format!(" Of {rows} more it is not known."),
-    };
-    let durable = if dry_run {
-        format!("{accepted} rows were checked; nothing was written.")
-    } else {
+/// What is so when an import ended before its file.
+struct Durable {
+    accepted: u64,
+    unanswered: u64,
+    dry_run: bool,
+}
+
+impl Durable {
+    fn ended(&self, why: &str) -> Ended {
+        Ended::Error(CliError::Unreachable(self.after(why)))
+    }
+
+    /// The reason, followed by what is durable and what to do.
+    fn after(&self, why: &str) -> String {
+        let Self { accepted, unanswered, dry_run } = self;
+        if *dry_run {
+            return format!(
+                "{why} The import stopped. {accepted} rows were checked; nothing was written."
+            );
+        }
+        let open = match unanswered {
+            0 => String::new(),
+            rows => format!(" Of {rows} more it is not known."),
+        };
         format!(
-            "{accepted} rows are durable.{open} Run the same command again: what is there already \
-             changes nothing."
+            "{why} The import stopped. {accepted} rows are durable.{open} Run the same command \
+             again: what is there already changes nothing."
         )
-    };
-    let text = format!("{why} The import stopped. {durable}");
-    if is_refusal { CliError::Refused(text) } else { CliError::Unreachable(text) }
+    }
 }
 
 /// The report for people. The figures are its last line.

@@ -334,9 +334,10 @@ impl Draft {
 
 /// What is said of an item that its key names: a name is itself, anything else is there.
 fn item(entry: &Entry, text: &str) -> Json {
-    match entry.attribute.value {
-        ValueType::Text(_) | ValueType::Prose(_) => Json::String(text.to_owned()),
-        _ => Json::Bool(true),
+    if matches!(entry.attribute.value, ValueType::Text(_) | ValueType::Prose(_)) {
+        Json::String(text.to_owned())
+    } else {
+        Json::Bool(true)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Row {
 
 /// The rows of an input.
 pub(super) enum Rows<R: Read> {
-    Csv(CsvRows<Input<R>>),
+    Csv(Box<CsvRows<Input<R>>>),
     Json(JsonRows<Input<R>>),
 }
 
@@ -67,7 +67,7 @@ impl<R: Read> Rows<R> {
                     // Excel knows UTF-8 by the mark alone; the reject file has it as well.
                     rows.prepend_to_header("\u{feff}".as_bytes());
                 }
-                Ok(Self::Csv(rows))
+                Ok(Self::Csv(Box::new(rows)))
             }
             Format::JsonLines => Ok(Self::Json(JsonRows::new(input, mapping))),
         }

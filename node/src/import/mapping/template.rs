@@ -144,7 +144,7 @@ impl Template {
 fn joined(parts: &[Part], mut text_of: impl FnMut(&Part) -> String) -> String {
     let text = |part: &Part| match part {
         Part::Literal(literal) => literal.clone(),
-        part => text_of(part),
+        Part::Value | Part::Slot(_) | Part::Column(_) => text_of(part),
     };
     parts.iter().map(text).collect()
 }

@@ -42,7 +42,7 @@ impl<R: BufRead> JsonRows<R> {
             }
             let blank = |byte: &u8| byte.is_ascii_whitespace();
             raw.truncate(raw.len() - raw.iter().rev().take_while(|byte| blank(byte)).count());
-            if raw.iter().all(|byte| blank(byte)) {
+            if raw.iter().all(blank) {
                 continue;
             }
             return Ok(Some(self.row(raw)));

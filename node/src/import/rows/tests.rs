@@ -40,10 +40,12 @@ fn rows(top: &str, input: &[u8]) -> Result<Vec<Row>, ImportError> {
 }
 
 fn texts(rows: &[Row]) -> Vec<Result<Vec<&str>, &str>> {
-    let of = |row| match row {
-        &Row { texts: Ok(ref texts), .. } => Ok(texts.iter().map(String::as_str).collect()),
-        &Row { texts: Err(ref fault), .. } => Err(fault.code.as_str()),
-    };
+    fn of(row: &Row) -> Result<Vec<&str>, &str> {
+        match &row.texts {
+            Ok(texts) => Ok(texts.iter().map(String::as_str).collect()),
+            Err(fault) => Err(&fault.code),
+        }
+    }
     rows.iter().map(of).collect()
 }
 

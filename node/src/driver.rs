@@ -131,12 +131,14 @@ pub async fn start<S: Store + 'static>(
     let (stop, stopped) = oneshot::channel();
     let (failed, ended) = oneshot::channel();
     let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen);
+    let was_ready = replica.is_ready();
     let driver = Driver {
         replica,
         store,
         store_id: settings.store,
         watermark,
         marked_ms: 0,
+        was_ready,
         clock,
         transport,
         members,
@@ -242,6 +244,8 @@ struct Driver<S> {
     store_id: StoreId,
     watermark: Watermark,
     marked_ms: u64,
+    /// Whether the watermark knows that nothing is missing.
+    was_ready: bool,
     clock: Clock,
     transport: Transport,
     members: watch::Sender<Members>,
@@ -316,16 +320,21 @@ impl<S: Store> Driver<S> {
                 self.mark();
             }
         }
+        if self.replica.is_ready() && !self.was_ready {
+            // From here on the store is whole again; a kill in the next second must not deny it.
+            self.was_ready = true;
+            self.mark();
+        }
         deferred.into_iter().for_each(|action| self.perform(action));
         Ok(taken < BATCH_EVENTS)
     }
 
     /// Notes outside the store how far it has come.
     fn mark(&mut self) {
-        self.marked_ms = self.clock.now_ms();
         if !self.replica.is_ready() {
             return;
         }
+        self.marked_ms = self.clock.now_ms();
         let mark = Mark {
             store: self.store_id,
             position: self.replica.feed_position(),

@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod conflicts;
 mod context;
+mod demo;
 mod exit;
 mod export;
 mod get;
@@ -78,6 +79,8 @@ enum Command {
     Export(export::Args),
     /// Check the store of a stopped node: signatures, chains, golden records
     Verify(verify::Args),
+    /// Start three nodes here, cut one off, write on both sides, heal, and show what became of it
+    Demo(demo::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -123,6 +126,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args),
     }
 }

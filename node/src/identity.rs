@@ -183,21 +183,21 @@ impl NodeKey {
 }
 
 impl Signer for std::sync::Arc<NodeKey> {
-    fn id(&self) -> NodeId {
+    fn key(&self) -> NodeId {
         NodeKey::id(self)
     }
 
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
+    fn signature(&self, message: &[u8]) -> [u8; 64] {
         NodeKey::sign(self, message)
     }
 }
 
 impl Signer for NodeKey {
-    fn id(&self) -> NodeId {
+    fn key(&self) -> NodeId {
         Self::id(self)
     }
 
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
+    fn signature(&self, message: &[u8]) -> [u8; 64] {
         Self::sign(self, message)
     }
 }

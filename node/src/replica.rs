@@ -71,7 +71,7 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("node", &self.signer.id()).finish_non_exhaustive()
+        f.debug_struct("Config").field("node", &self.signer.key()).finish_non_exhaustive()
     }
 }
 
@@ -140,7 +140,7 @@ impl Replica {
             }
             ops = history.adopt(roster, view)?;
         }
-        let node = config.signer.id();
+        let node = config.signer.key();
         let own = own_log(&history, node, config.nonce);
         let spoken_for = own.opening.predecessor.map(|end| end.log);
         let unfolded = history.vector.unfolded().map(|(log, _)| *log);
@@ -311,7 +311,7 @@ impl Replica {
         let mut applied = None;
         if let Some(draft) = drafted.draft.take() {
             let network = self.history.roster.network_id();
-            let commit = draft.sign(&network, |message| self.config.signer.sign(message));
+            let commit = draft.sign(&network, |message| self.config.signer.signature(message));
             if commit.encode().len() > COMMIT_BYTES_MAX {
                 let what = format!("over {COMMIT_BYTES_MAX} bytes in one write");
                 return Err(WriteRefusal::TooLarge { what });

@@ -54,8 +54,9 @@ async fn five_nodes_agree_after_a_cut() {
     boxed(partition_and_heal::run(&mut out)).await.unwrap();
     let told = told(out);
     let (apart, healed) = told.split_once("The line is back").unwrap();
-    assert!(apart.contains("singapore  EUR") || apart.contains("singapore  NT30"), "{told}");
-    assert!(healed.contains(" lost to "), "{told}");
+    assert!(apart.contains("lyon       NT45") && apart.contains("singapore  NT30"), "{told}");
+    assert_eq!(healed.matches("  NT45 of erp-emea (EMEA), EUR 50000.00 of").count(), 3, "{told}");
+    assert!(healed.contains("NT90 of erp-apac (APAC) lost to NT45 of erp-emea (EMEA)"), "{told}");
     assert!(told.contains("Five nodes show the same records: "), "{told}");
 }
 

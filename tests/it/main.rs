@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
+mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
+mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
@@ -13,3 +15,4 @@ mod replication; // nodes with real stores over real QUIC: lines, restarts, abse
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
 mod tidy; // checks on the code itself: layers, files, documents, the lock file
+mod world; // nodes, links, faults and clients in virtual time

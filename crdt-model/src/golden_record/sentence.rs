@@ -29,7 +29,9 @@ impl Loser {
                 lost("a claim that still stands was made by someone who had seen it")
             }
             LossReason::Older => match winner.map(|winner| winner.origin.time) {
-                Some(time) => lost(&format!("they were made apart, and the other at {time}")),
+                Some(time) => lost(&format!(
+                    "they were made apart, and the other one was made later, at {time}"
+                )),
                 None => lost("they were made apart, and the other is later"),
             },
             LossReason::LowerPriority => {

@@ -137,7 +137,7 @@ fn the_sentences_are_fit_for_a_clerk() {
         ),
         (
             LossReason::Older,
-            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): they were made apart, and the other at 2026-11-30T12:00:00.000Z.",
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): they were made apart, and the other one was made later, at 2026-11-30T12:00:00.000Z.",
         ),
         (
             LossReason::LowerPriority,

@@ -15,7 +15,8 @@ use serde_json::{Value as Json, json};
 
 use self::interrupt::Interrupt;
 use self::stage::{Stage, Totals};
-use super::{CliError, Context, Exit};
+use super::table::Table;
+use super::{CliError, Context, Exit, show};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,8 @@ pub(super) struct Args {
 
 /// How long the nodes may take to agree.
 const AGREE_TIME: Duration = Duration::from_secs(60);
+/// How long they may take at the end.
+const SETTLE_TIME: Duration = Duration::from_secs(5);
 
 /// Runs the demo. The nodes are stopped in any case.
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
@@ -113,23 +116,28 @@ impl Demo {
         for edit in story::edits(cast) {
             let answer = edit.write(self.stage.client(edit.node))?;
             let region = &self.stage.nodes()[edit.node].region;
-            self.say(&format!("  {region:<8} {}: {}", edit.what, story::effect(&answer)))?;
+            let line = format!("{region}  {}: {}", edit.what, story::effect(&answer));
+            self.say(&show::wrapped(&line, "  ", "        "))?;
         }
         self.await_silence()?;
         self.say("\nEach side shows its own view meanwhile:\n")?;
+        let mut table = Table::new(&["", "IN EMEA", "IN APAC"]);
         for path in story::watched(cast) {
             let emea = story::shown(self.stage.client(0), &path)?;
             let apac = story::shown(self.stage.client(CUT_OFF), &path)?;
-            self.say(&format!("  {:<32} EMEA {emea:<28} APAC {apac}", path.label))?;
+            table.row([format!("  {}", path.label), emea, apac]);
         }
+        self.say(&table.to_string())?;
         self.step("cut", &json!({"region": "APAC"}))
     }
 
     /// Waits until both other nodes have noticed that APAC is gone.
     fn await_silence(&self) -> Result<(), CliError> {
-        let gone = |index: usize| self.stage.connected(index, "APAC").map(|linked| !linked);
-        let noticed =
-            self.stage.wait(AGREE_TIME, &self.interrupt, || Ok(gone(0)? && gone(1)?))?;
+        let gone = |index: usize| {
+            self.interrupt.check()?;
+            self.stage.connected(index, "APAC").map(|linked| !linked)
+        };
+        let noticed = self.stage.wait(AGREE_TIME, || Ok(gone(0)? && gone(1)?))?;
         let text = match noticed {
             Some(_) => "EMEA and AMER see APAC as unreachable and stay in step with each other.",
             None => "EMEA and AMER have not noticed yet that APAC is gone.",
@@ -144,12 +152,18 @@ impl Demo {
         let Some((took, totals)) = self.agree("after the heal")? else { return Ok(false) };
         let bytes = self.stage.traffic() - before;
         self.say(&format!(
-            "Converged {} after the heal, with {bytes} bytes on the wire, QUIC's own included.\n",
-            seconds(took)
+            "Converged {} after the heal, with {bytes} bytes on the wire, those of QUIC included. \
+             {} customers were written apart.",
+            seconds(took),
+            totals.conflicted
         ))?;
-        self.say("What became of each conflict, the same on every node:\n")?;
+        self.say("\nWhat became of it, the same on every node:\n")?;
         for path in story::watched(cast) {
-            self.say(&story::outcome(self.stage.client(1), &path)?)?;
+            let lines = story::outcome(self.stage.client(1), &path)?;
+            for (index, line) in lines.iter().enumerate() {
+                let first = if index == 0 { "  " } else { "    - " };
+                self.say(&show::wrapped(line, first, "      "))?;
+            }
         }
         let facts = json!({
             "ms": millis(took), "bytes": bytes, "conflicted": totals.conflicted,
@@ -162,12 +176,16 @@ impl Demo {
     /// or none when the time is over.
     fn agree(&self, when: &str) -> Result<Option<(Duration, Totals)>, CliError> {
         let mut totals = None;
-        let took = self.stage.wait(AGREE_TIME, &self.interrupt, || {
+        let took = self.stage.wait(AGREE_TIME, || {
+            self.interrupt.check()?;
             totals = self.stage.totals()?;
             Ok(totals.is_some())
         })?;
         if took.is_none() {
-            self.say(&format!("The nodes did not agree within {} s {when}.", AGREE_TIME.as_secs()))?;
+            self.say(&format!(
+                "The nodes did not agree within {} s {when}.",
+                AGREE_TIME.as_secs()
+            ))?;
         }
         Ok(took.zip(totals))
     }
@@ -178,7 +196,7 @@ impl Demo {
         cast: &story::Cast,
     ) -> Result<(), CliError> {
         self.say("\nLook around, from another terminal (Ctrl-C here ends everything):\n")?;
-        for command in self.stage.commands(cast.first()) {
+        for command in self.stage.commands(cast.disputed()) {
             self.say(&format!("  {command}"))?;
         }
         self.interrupt.wait(runtime);
@@ -187,6 +205,8 @@ impl Demo {
 
     /// Says whether all nodes are equal, as the last line.
     fn close(&self, agreed: bool) -> Result<Exit, CliError> {
+        // Somebody who looked around may have written a moment ago.
+        self.stage.wait(SETTLE_TIME, || Ok(self.stage.totals()?.is_some()))?;
         let statuses = self.stage.statuses()?;
         let first = &statuses[0];
         let text = |json: &Json, name: &str| json[name].as_str().unwrap_or_default().to_owned();
@@ -199,7 +219,8 @@ impl Demo {
             .count();
         let count = statuses.len();
         if self.context.json {
-            let facts = json!({"equal": equal, "nodes": count, "history": history, "golden": golden});
+            let facts =
+                json!({"equal": equal, "nodes": count, "history": history, "golden": golden});
             self.step("converged", &facts)?;
         } else {
             self.context.print(&format!(

@@ -47,6 +47,28 @@ pub(super) fn time(ms: u64) -> String {
     time.map_or_else(|| "never".to_owned(), |time| format!("{time:.0}"))
 }
 
+/// A text in lines of a readable length; the first one begins with `first`, the others with `rest`.
+pub(super) fn wrapped(text: &str, first: &str, rest: &str) -> String {
+    let mut wrapped = first.to_owned();
+    let mut column = first.chars().count();
+    for (index, word) in text.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 && column + 1 + length > LINE {
+            wrapped.push_str(&format!("\n{rest}"));
+            column = rest.chars().count();
+        } else if index > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
+/// Columns of a line that is read comfortably.
+const LINE: usize = 100;
+
 /// What an assertion says: a value with its days, a removal or a release.
 pub(super) fn assertion(says: &Json) -> String {
     if says["tombstone"].as_bool() == Some(true) {
@@ -94,6 +116,8 @@ mod tests {
             assertion(&json!({"value": "A", "raw": "a", "valid_from": "2026-01-01"})),
             "A (from 2026-01-01) (written \"a\")"
         );
+        assert_eq!(wrapped(&"word ".repeat(21), "- ", "  ").lines().count(), 2);
+        assert_eq!(wrapped("a  b", "- ", "  "), "- a  b");
         assert_eq!(time(0), "never");
         assert_eq!(time(1_700_000_000_999), "2023-11-14T22:13:20Z");
     }

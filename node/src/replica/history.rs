@@ -462,6 +462,26 @@ pub fn has_conflict(golden: &GoldenRecord) -> bool {
     values.any(|value| value.contest.as_ref().is_some_and(|contest| contest.conflict))
 }
 
+/// A golden record with its bytes, which are written, digested and compared.
+struct Golden {
+    record: GoldenRecord,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn of(record: GoldenRecord) -> Self {
+        let bytes = record.to_bytes();
+        Self { record, bytes }
+    }
+
+    fn stored(view: &dyn View, record: &RecordId) -> Result<Option<Self>, ReadError> {
+        let key = layout::record_key(layout::GOLDEN, record);
+        let Some(bytes) = view.get(&key)? else { return Ok(None) };
+        let record = GoldenRecord::from_bytes(&bytes).map_err(|_| ReadError::damaged(&key))?;
+        Ok(Some(Self { record, bytes }))
+    }
+}
+
 /// A batch under construction. Nothing is changed outside it until it is done.
 struct Batch<'a> {
     state: State,
@@ -534,11 +554,11 @@ impl<'a> Batch<'a> {
         record: &RecordId,
         document: CustomerDocument,
     ) -> Result<RecordDifference, ReadError> {
-        let before = Records::new(self.view).golden(record)?;
+        let before = Golden::stored(self.view, record)?;
         let resolved = resolve(self.policy, &document.claims());
-        let after = GoldenRecord::from_resolved(*record, &resolved);
+        let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let fields = match &before {
-            Some(before) => GoldenRecord::differences(Some(before), &after),
+            Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
             None => Vec::new(),
         };
         self.golden(record, before.as_ref(), Some(&after));
@@ -548,32 +568,32 @@ impl<'a> Batch<'a> {
     }
 
     /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
-    fn golden(
-        &mut self,
-        record: &RecordId,
-        before: Option<&GoldenRecord>,
-        after: Option<&GoldenRecord>,
-    ) {
+    fn golden(&mut self, record: &RecordId, before: Option<&Golden>, after: Option<&Golden>) {
+        if before.map(|before| &before.bytes) == after.map(|after| &after.bytes) {
+            return;
+        }
         let key = layout::record_key(layout::GOLDEN, record);
         if let Some(before) = before {
-            self.state.golden.remove(&golden_element(record, &before.to_bytes()));
+            self.state.golden.remove(&golden_element(record, &before.bytes));
             self.state.records -= 1;
         }
         match after {
             Some(after) => {
-                let bytes = after.to_bytes();
-                self.state.golden.add(&golden_element(record, &bytes));
+                self.state.golden.add(&golden_element(record, &after.bytes));
                 self.state.records += 1;
-                self.put(key, bytes);
+                self.put(key, after.bytes.clone());
             }
             None => self.ops.push(Op::Delete(key)),
         }
-        let old = before.map(layout::index_keys).unwrap_or_default();
-        let new = after.map(layout::index_keys).unwrap_or_default();
+        let index = |golden: Option<&Golden>| {
+            golden.map(|golden| layout::index_keys(&golden.record)).unwrap_or_default()
+        };
+        let (old, new) = (index(before), index(after));
         self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
         self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
         let mark = layout::record_key(layout::CONFLICT, record);
-        match (before.is_some_and(has_conflict), after.is_some_and(has_conflict)) {
+        let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
+        match (marked(before), marked(after)) {
             (false, true) => {
                 self.state.conflicted += 1;
                 self.put(mark, Vec::new());
@@ -598,11 +618,12 @@ impl<'a> Batch<'a> {
         for item in &rebuilt.quarantined {
             self.quarantine(item);
         }
-        if let Some(text) = &rebuilt.held {
-            self.hold(record, text);
+        match &rebuilt.held {
+            Some(text) => self.hold(record, text),
+            None => self.ops.push(Op::Delete(layout::record_key(layout::HELD, record))),
         }
         if rebuilt.document.is_empty() {
-            let before = records.golden(record)?;
+            let before = Golden::stored(self.view, record)?;
             self.golden(record, before.as_ref(), None);
             self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
         } else {

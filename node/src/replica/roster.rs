@@ -130,9 +130,9 @@ pub struct Roster {
 /// Signs with the network key.
 pub trait Signer {
     /// The public part of the key.
-    fn id(&self) -> NodeId;
+    fn key(&self) -> NodeId;
     /// The Ed25519 signature of a message.
-    fn sign(&self, message: &[u8]) -> [u8; 64];
+    fn signature(&self, message: &[u8]) -> [u8; 64];
 }
 
 impl Roster {
@@ -142,7 +142,7 @@ impl Roster {
     /// [`RosterError::Invalid`] when the name is not one.
     pub fn found(name: &str, signer: &dyn Signer) -> Result<Self, RosterError> {
         check_name(name)?;
-        let network = signer.id();
+        let network = signer.key();
         let mut roster =
             Self { entries: Vec::new(), network: NetworkId(network), name: name.to_owned() };
         roster.append(Entry::Found { name: name.to_owned(), network }, signer)?;
@@ -335,7 +335,12 @@ impl Roster {
                         RosterError::Chain { height } if authentic => {
                             RosterError::Forked { height: height.saturating_sub(1) }
                         }
-                        other => other,
+                        RosterError::Chain { .. }
+                        | RosterError::Malformed(_)
+                        | RosterError::OtherNetwork { .. }
+                        | RosterError::Forked { .. }
+                        | RosterError::Invalid(_)
+                        | RosterError::Stopped => error,
                     })?;
                 }
                 None if height == longer.height() => longer.push(signed)?,
@@ -348,14 +353,14 @@ impl Roster {
     }
 
     fn append(&mut self, entry: Entry, signer: &dyn Signer) -> Result<(), RosterError> {
-        if signer.id() != self.network.0 {
+        if signer.key() != self.network.0 {
             return Err(RosterError::Invalid(
                 "this key is not the key of the network; use the directory in which the network was created"
                     .to_owned(),
             ));
         }
         let bytes = encode_entry(self.height(), &self.digest(), &entry);
-        let signature = signer.sign(&entry_message(&bytes));
+        let signature = signer.signature(&entry_message(&bytes));
         self.push(SignedEntry { bytes, signature, entry })
     }
 

@@ -57,7 +57,6 @@ pub(super) struct Stage {
     program: PathBuf,
     control: RelayControl,
     nodes: Vec<Node>,
-    dir: PathBuf,
     /// Deletes the directory at the end, unless it is to be kept.
     _temporary: Option<TempDir>,
 }
@@ -92,7 +91,8 @@ impl Stage {
         interrupt: &Interrupt,
         context: &Context,
     ) -> Result<Self, CliError> {
-        let program = std::env::current_exe().map_err(|error| failed("find its program", &error))?;
+        let program =
+            std::env::current_exe().map_err(|error| failed("find its program", &error))?;
         let (dir, temporary) = directory(keep)?;
         let control = RelayControl::new();
         let network = dir.join("network");
@@ -114,7 +114,7 @@ impl Stage {
             interrupt.check()?;
             nodes.push(start(&program, plan, context)?);
         }
-        Ok(Self { program, control, nodes, dir, _temporary: temporary })
+        Ok(Self { program, control, nodes, _temporary: temporary })
     }
 
     pub(super) fn nodes(&self) -> &[Node] {
@@ -123,10 +123,6 @@ impl Stage {
 
     pub(super) fn client(&self, index: usize) -> &Client {
         &self.nodes[index].client
-    }
-
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     pub(super) fn cut(&self, index: usize) {
@@ -195,12 +191,10 @@ impl Stage {
     pub(super) fn wait(
         &self,
         time: Duration,
-        interrupt: &Interrupt,
         mut condition: impl FnMut() -> Result<bool, CliError>,
     ) -> Result<Option<Duration>, CliError> {
         let clock = Stopwatch::start();
         loop {
-            interrupt.check()?;
             if condition()? {
                 return Ok(Some(clock.elapsed()));
             }

@@ -211,6 +211,6 @@ proptest! {
         net.tick(2_000);
         net.settle();
         net.assert_sound(1);
-        prop_assert_eq!(net.nodes[1].key.id(), net.nodes[1].replica.node());
+        prop_assert_eq!(net.nodes[1].key.key(), net.nodes[1].replica.node());
     }
 }

@@ -150,7 +150,7 @@ fn a_second_call_of_one_side_replaces_the_first() {
 fn the_pause_between_calls_doubles_up_to_a_cap() {
     let mut net = Net::new(2);
     assert_eq!(net.event(0, Event::Tick), ["dial b at b.example:7400"]);
-    let peer = net.nodes[1].key.id();
+    let peer = net.nodes[1].key.key();
     let mut longest = BACKOFF_MS_MIN;
     for attempt in 0..20 {
         let failed = Event::DialFailed { peer, reason: "no route".to_owned() };

@@ -38,11 +38,11 @@ impl Key {
 }
 
 impl Signer for Key {
-    fn id(&self) -> NodeId {
+    fn key(&self) -> NodeId {
         NodeId::from_bytes(self.0.verifying_key().to_bytes())
     }
 
-    fn sign(&self, message: &[u8]) -> [u8; 64] {
+    fn signature(&self, message: &[u8]) -> [u8; 64] {
         self.0.sign(message).to_bytes()
     }
 }
@@ -57,13 +57,13 @@ pub(super) const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 /// The keys of the members in ascending order, so that `a` has the lowest.
 pub(super) fn member_keys() -> Vec<Key> {
     let mut keys: Vec<Key> = (1..=4).map(Key::new).collect();
-    keys.sort_by_key(Key::id);
+    keys.sort_by_key(Key::key);
     keys
 }
 
 pub(super) fn member(at: usize) -> Member {
     Member {
-        node: member_keys()[at].id(),
+        node: member_keys()[at].key(),
         name: NAMES[at].to_owned(),
         region: region(at),
         addresses: vec![format!("{}.example:7400", NAMES[at])],
@@ -209,7 +209,7 @@ impl Net {
             Action::Persist(_) => "persist".to_owned(),
             Action::Send { link, frame } => format!("to {}: {}", end(link), frame_told(frame)),
             Action::Dial { peer, addresses } => {
-                let at = member_keys().iter().position(|key| key.id() == *peer).unwrap();
+                let at = member_keys().iter().position(|key| key.key() == *peer).unwrap();
                 format!("dial {} at {}", NAMES[at], addresses.join(" "))
             }
             Action::Close { link, reason } => format!("close {}: {reason}", end(link)),
@@ -234,7 +234,7 @@ impl Net {
 
     /// One end of a link comes up.
     pub(super) fn up(&mut self, link: LinkId, at: usize) -> Vec<String> {
-        let peer = self.nodes.get(self.other_end(link, at)).map(|node| node.key.id());
+        let peer = self.nodes.get(self.other_end(link, at)).map(|node| node.key.key());
         let peer = peer.unwrap_or_else(|| member(self.other_end(link, at)).node);
         let dialed = self.ends[&link].0 == at;
         self.event(at, Event::LinkUp { link, peer, dialed })
@@ -448,7 +448,7 @@ impl Forger {
     /// The member at this place of the roster, about to open a log.
     pub(super) fn new(at: usize, roster: &Roster) -> Self {
         let key = member_keys()[at].clone();
-        let opening = Opening { node: key.id(), incarnation: 1, nonce: 7, predecessor: None };
+        let opening = Opening { node: key.key(), incarnation: 1, nonce: 7, predecessor: None };
         let log = opening.log_id(&roster.network_id());
         let (epoch, roster) = (roster.height(), roster.clone());
         Self { key, region: region(at), opening, log, last: None, epoch, roster }
@@ -487,7 +487,7 @@ impl Forger {
     }
 
     pub(super) fn sign(&self, draft: Draft) -> Commit {
-        draft.sign(&self.roster.network_id(), |message| self.key.sign(message))
+        draft.sign(&self.roster.network_id(), |message| self.key.signature(message))
     }
 
     /// Signs the next commit and goes on from it.

@@ -57,7 +57,7 @@ fn a_commit_signed_for_another_network() {
     let (mut net, link, forger) = scene();
     let other = crate::replica::roster::Roster::found("other", &Key::new(99)).unwrap();
     let draft = forger.draft(&[], vec![item(&forger, 10)]);
-    let commit = draft.sign(&other.network_id(), |message| forger.key.sign(message));
+    let commit = draft.sign(&other.network_id(), |message| forger.key.signature(message));
     let at = commit.signed.header.commit();
     let reason = format!("close a: commit {at} is refused: its signature is not its author's");
     assert_refused(&mut net, link, &commit, &[&reason]);
@@ -67,7 +67,7 @@ fn a_commit_signed_for_another_network() {
 fn a_stranger() {
     let (mut net, link, mut forger) = scene();
     forger.key = Key::new(99);
-    forger.opening.node = forger.key.id();
+    forger.opening.node = forger.key.key();
     forger.log = forger.opening.log_id(&net.roster.network_id());
     let commit = honest(&mut forger, 10);
     let at = commit.signed.header.commit();
@@ -108,7 +108,7 @@ fn a_wrong_previous_hash_is_a_proof_of_two_histories() {
     let end = forger.last.unwrap();
     forger.last = Some(Head { hash: [7; 32], ..end });
     let commit = honest(&mut forger, 11);
-    let node = forger.key.id();
+    let node = forger.key.key();
     let alarm = format!(
         "alarm: node {node} signed two different histories in log {}: its key is in use twice or stolen; revoke it (`concord network revoke`)",
         forger.log

@@ -36,7 +36,7 @@ fn scene() -> (Net, Roster) {
     net.settle();
     let mut roster = roster_of(3);
     let cut = own_head(&net, 2, 2);
-    roster.revoke(net.nodes[2].key.id(), vec![cut], &network_key()).unwrap();
+    roster.revoke(net.nodes[2].key.key(), vec![cut], &network_key()).unwrap();
     (net, roster)
 }
 

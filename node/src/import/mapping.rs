@@ -2,7 +2,7 @@
 //!
 //! A mapping is TOML, written by hand and read once. Everything that can be known without the data
 //! is checked when it is loaded, against the attribute table: what passes here fails later only
-//! because of a row. How a row is turned into a customer is told in [`super::customer`].
+//! because of a row. How a row is turned into a customer is told in [`mod@super::customer`].
 
 mod entry;
 mod fault;

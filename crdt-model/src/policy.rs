@@ -2,12 +2,16 @@
 //!
 //! The rules themselves are carried out in [`crate::survivorship`].
 
+mod conditions;
+mod roles;
 mod rules;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::conditions::{Check, FourEyes, NonOwner, NumberRange, Severity};
+pub use self::roles::{Governors, Principal, Role};
 use crate::attribute::{self, Attribute, Class};
 use crate::id::{Region, SourceName};
 use crate::path::AttributePath;
@@ -104,6 +108,31 @@ pub struct Policy {
     /// The owner region of a part of the record, by the first segments of its paths, for example
     /// `company/1000`. The longest counts.
     pub owners: BTreeMap<String, Region>,
+    /// For attributes whose rule is to follow another one: the pattern of that one. Its placeholders
+    /// are among those of the follower.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub follows: BTreeMap<String, String>,
+    /// What a change of a sensitive attribute needs, by pattern or path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub four_eyes: BTreeMap<String, FourEyes>,
+    /// What becomes of a local write on an attribute that another region owns.
+    #[serde(default, skip_serializing_if = "NonOwner::is_claim")]
+    pub non_owner: NonOwner,
+    /// Checks of golden values, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checks: BTreeMap<String, Check>,
+    /// The code list that governs an attribute, by pattern.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<String, String>,
+    /// The customer numbers that each region gives out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<Region, NumberRange>,
+    /// Who may do what. Empty: everybody with a token may do everything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub principals: BTreeMap<String, Principal>,
+    /// Who signs the next policy; none: the key of the network alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub governors: Option<Governors>,
 }
 
 impl Policy {
@@ -116,7 +145,20 @@ impl Policy {
             rules.entry(attribute.pattern.to_owned()).or_insert_with(|| rules::fallback(attribute));
         }
         let source_kinds = rules::SOURCE_KINDS.map(str::to_owned).to_vec();
-        Self { version: 1, source_kinds, rules, owners: BTreeMap::new() }
+        Self {
+            version: 1,
+            source_kinds,
+            rules,
+            owners: BTreeMap::new(),
+            follows: BTreeMap::new(),
+            four_eyes: BTreeMap::new(),
+            non_owner: NonOwner::Claim,
+            checks: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            principals: BTreeMap::new(),
+            governors: None,
+        }
     }
 
     /// The rule that decides a path. An attribute that this release does not know is decided by its

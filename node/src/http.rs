@@ -36,7 +36,6 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use crdt_model::policy::Policy;
 use jiff::civil::Date;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -66,7 +65,6 @@ pub(crate) struct App {
     handle: Handle,
     tokens: Arc<Tokens>,
     clock: Clock,
-    policy: Arc<Policy>,
     reads: Arc<Semaphore>,
 }
 
@@ -117,7 +115,6 @@ pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
         handle,
         tokens: Arc::new(tokens),
         clock,
-        policy: Arc::new(Policy::built_in()),
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };
     let authenticate = middleware::from_fn_with_state(app.clone(), author::authenticate);

@@ -19,6 +19,7 @@ mod history;
 mod json;
 mod network;
 mod openapi;
+mod policy;
 mod quarantine;
 mod serve;
 mod status;
@@ -142,6 +143,8 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
         .routes(routes!(attributes::attributes))
         .routes(routes!(network::show, network::adopt))
+        .routes(routes!(policy::show))
+        .routes(routes!(policy::simulate))
         .routes(routes!(status::status))
         .routes(routes!(status::peers))
 }

@@ -96,7 +96,7 @@ fn view(position: u64, cause: &Cause, records: Vec<DifferenceView>) -> FeedView 
     FeedView { position, commit, policy, roster, records }
 }
 
-fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
+pub(crate) fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
     let fields = serde_json::to_value(&record.fields);
     Ok(DifferenceView {
         id: record.record.to_string(),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
 use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::policy::Policy;
+use crdt_model::survivorship::resolve;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
@@ -233,6 +235,31 @@ impl<'a> Records<'a> {
     pub fn ids(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
         let pairs = self.records_of(layout::DOCUMENT, after, limit)?;
         Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
+    }
+
+    /// What another policy would change: the customers looked at, from the one after `after` on, and
+    /// the differences of those that it would show otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn differences_under(
+        &self,
+        policy: &Policy,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<(Vec<RecordId>, Vec<RecordDifference>), ReadError> {
+        let page = self.ids(after, limit)?;
+        let mut differences = Vec::new();
+        for record in &page {
+            let Some(document) = self.document(record)? else { continue };
+            let resolved = resolve(policy, &document.claims());
+            let after = GoldenRecord::from_resolved(*record, &resolved);
+            let fields = GoldenRecord::differences(self.golden(record)?.as_ref(), &after);
+            if !fields.is_empty() {
+                differences.push(RecordDifference { record: *record, created: false, fields });
+            }
+        }
+        Ok((page, differences))
     }
 
     /// Customers with at least one conflict, in the order of their ids.

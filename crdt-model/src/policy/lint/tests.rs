@@ -1,0 +1,178 @@
+//! Tests of the lint: each thing that it refuses, where it says so, and that it says all at once.
+
+use super::*;
+use crate::policy::bundle;
+
+/// The faults of a policy of these lines, as `at code`.
+fn faults(lines: &str) -> Vec<String> {
+    let policy = bundle::read(&format!("version = 1\n{lines}")).unwrap();
+    let faults = policy.faults();
+    assert!(faults.iter().all(|fault| CODES.contains(&fault.code)), "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.text.ends_with(['.', '?'])), "{faults:?}");
+    assert_eq!(policy.lint().err(), faults.first().cloned());
+    faults.into_iter().map(|fault| format!("{} {}", fault.at, fault.code)).collect()
+}
+
+fn text(lines: &str) -> String {
+    let policy = bundle::read(&format!("version = 1\n{lines}")).unwrap();
+    policy.faults().into_iter().map(|fault| fault.text).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_built_in_policy_has_no_fault_and_codes_are_sorted() {
+    assert_eq!(faults(""), Vec::<String>::new());
+    assert!(CODES.is_sorted());
+}
+
+#[test]
+fn each_attribute_that_makes_no_sense_is_named() {
+    for (lines, fault) in [
+        ("[rules]\n\"bank/{ibn}\" = \"owner\"", "rules.\"bank/{ibn}\" attribute-unknown"),
+        (
+            "[rules]\n\"company/a b/recon_account\" = \"owner\"",
+            "rules.\"company/a b/recon_account\" attribute-unknown",
+        ),
+        (
+            "[rules]\n\"company/low/recon_account\" = \"owner\"",
+            "rules.\"company/low/recon_account\" attribute-unknown",
+        ),
+        (
+            "[rules]\n\"credit/{segment}/limit\" = \"source-priority\"",
+            "rules.\"credit/{segment}/limit\" not-conservative",
+        ),
+        ("[owners]\n\"compny/1000\" = \"EMEA\"", "owners.\"compny/1000\" section-unknown"),
+        ("[owners]\n\"company/low\" = \"EMEA\"", "owners.\"company/low\" section-unknown"),
+        (
+            "[four_eyes.\"bank/{iban}\"]\napprovals = 0",
+            "four_eyes.\"bank/{iban}\".approvals approvals-out-of-range",
+        ),
+        (
+            "[four_eyes.\"bank/{iban}\"]\napprovals = 9",
+            "four_eyes.\"bank/{iban}\".approvals approvals-out-of-range",
+        ),
+        (
+            "[four_eyes.\"bank/{iban}\"]\napprovals = 2\n[principals.ada]\nroles = [\"approver\"]",
+            "four_eyes.\"bank/{iban}\".approvals approvals-too-many",
+        ),
+        (
+            "[four_eyes.\"bank/{iban}\"]\napprovals = 1\nexempt = [\"ERP\"]",
+            "four_eyes.\"bank/{iban}\".exempt exempt-malformed",
+        ),
+        (
+            "[four_eyes.\"name/legal\"]\napprovals = 1\nonly_raise = true",
+            "four_eyes.\"name/legal\".only_raise not-comparable",
+        ),
+    ] {
+        assert_eq!(faults(lines), [fault], "{lines}");
+    }
+}
+
+#[test]
+fn each_name_number_and_key_that_makes_no_sense_is_named() {
+    let key = "ab".repeat(32);
+    let upper = key.to_uppercase();
+    for (lines, fault) in [
+        ("[codes]\n\"name/legal\" = \"names\"", "codes.\"name/legal\" not-a-code"),
+        (
+            "[codes]\n\"company/{company_code}/payment_terms\" = \"Terms!\"",
+            "codes.\"company/{company_code}/payment_terms\" code-list-malformed",
+        ),
+        ("[numbers.EMEA]\nprefix = \"eu\"\nfrom = 1\nto = 2", "numbers.EMEA.prefix number-prefix"),
+        ("[numbers.EMEA]\nprefix = \"EU\"\nfrom = 3\nto = 2", "numbers.EMEA number-range"),
+        (
+            "[numbers.EMEA]\nprefix = \"EU\"\nfrom = 1\nto = 9007199254740992",
+            "numbers.EMEA number-range",
+        ),
+        ("[principals.ada]\nroles = []", "principals.ada.roles principal-without-role"),
+        ("[principals.\" \"]\nroles = [\"auditor\"]", "principals.\" \" name-malformed"),
+        (
+            "[principals.ada]\nroles = [\"steward\"]\ncompany_codes = [\"eins\"]",
+            "principals.ada.company_codes company-code-malformed",
+        ),
+        (
+            &format!("[governors]\nneeded = 2\nkeys.ada = \"{key}\""),
+            "governors.needed governors-needed",
+        ),
+        (
+            &format!("[governors]\nneeded = 0\nkeys.ada = \"{key}\""),
+            "governors.needed governors-needed",
+        ),
+        (
+            &format!("[governors]\nneeded = 1\nkeys.ada = \"{upper}\""),
+            "governors.keys.ada governor-key",
+        ),
+        (
+            &format!("[governors]\nneeded = 1\nkeys.ada = \"{key}\"\nkeys.bob = \"{key}\""),
+            "governors.keys.bob governor-key",
+        ),
+        ("source_kinds = [\"erp-emea\"]", "source_kinds kind-malformed"),
+        ("source_kinds = [\"erp\", \"crm\", \"erp\"]", "source_kinds kind-ranked-twice"),
+    ] {
+        assert_eq!(faults(lines), [fault], "{lines}");
+    }
+    assert_eq!(
+        Policy { version: 0, ..Policy::built_in() }.lint().unwrap_err().code,
+        "version-zero"
+    );
+}
+
+#[test]
+fn a_fault_names_the_nearest_pattern() {
+    assert!(text("[rules]\n\"bank/{ibn}\" = \"owner\"").contains("Did you mean bank/{iban}?"));
+    assert!(text("[owners]\n\"compny/1000\" = \"EMEA\"").contains("Did you mean company?"));
+}
+
+#[test]
+fn ranges_that_share_a_number_are_found_even_when_a_third_lies_between() {
+    let range = |region: &str, prefix: &str, from: u64, to: u64| {
+        format!("[numbers.{region}]\nprefix = \"{prefix}\"\nfrom = {from}\nto = {to}\n")
+    };
+    let apart = [range("A", "EU", 1, 9), range("B", "EU", 10, 19), range("C", "US", 1, 9)];
+    assert_eq!(faults(&apart.concat()), Vec::<String>::new());
+    let wide = [range("A", "EU", 1, 99), range("B", "EU", 2, 3), range("C", "EU", 50, 60)];
+    assert_eq!(
+        faults(&wide.concat()),
+        ["numbers.B number-ranges-overlap", "numbers.C number-ranges-overlap"]
+    );
+    assert!(text(&wide.concat()).contains("C and A would both give out EU 50"));
+}
+
+#[test]
+fn what_needs_approval_by_more_than_there_are_passes_while_nobody_is_listed() {
+    assert_eq!(faults("[four_eyes.\"bank/{iban}\"]\napprovals = 8"), Vec::<String>::new());
+    let two = "[four_eyes.\"credit/{segment}/limit\"]\napprovals = 2\nonly_raise = true\n\
+               [principals.ada]\nroles = [\"approver\"]\n[principals.bob]\nroles = [\"approver\"]";
+    assert_eq!(faults(two), Vec::<String>::new());
+}
+
+#[test]
+fn an_entry_of_follows_without_the_rule_does_nothing_and_is_refused() {
+    let lines = "[follows]\n\"name/local\" = \"name/legal\"";
+    assert_eq!(faults(lines), ["follows.\"name/local\" follow-idle"]);
+}
+
+#[test]
+fn a_circle_is_named_whole_and_once() {
+    let lines = "[follows]\n\"name/local\" = \"name/person\"\n\"name/person\" = \"name/legal\"\n\
+                 \"name/legal\" = \"name/local\"\n\"general/website\" = \"name/legal\"";
+    let found = faults(lines);
+    let cycles: Vec<_> = found.iter().filter(|fault| fault.ends_with("follow-cycle")).collect();
+    assert_eq!(cycles, ["follows.\"name/legal\" follow-cycle"]);
+    let whole = "name/legal -> name/local -> name/person -> name/legal";
+    assert!(text(lines).contains(whole), "{}", text(lines));
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_order() {
+    let lines = "source_kinds = [\"erp\", \"erp\"]\n[rules]\n\"moon/phase\" = \"owner\"\n\
+                 [owners]\nmoon = \"EMEA\"\n[codes]\n\"name/legal\" = \"names\"";
+    assert_eq!(
+        faults(lines),
+        [
+            "codes.\"name/legal\" not-a-code",
+            "owners.moon section-unknown",
+            "rules.\"moon/phase\" attribute-unknown",
+            "source_kinds kind-ranked-twice",
+        ]
+    );
+}

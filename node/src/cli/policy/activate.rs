@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+use super::super::network::DIR;
 use super::super::network::file::NetworkDir;
 use super::super::network::publish::{To, catch_up, report, shown, tell};
-use super::super::network::DIR;
 use super::super::show;
 use super::file::{PolicyFile, parse_time};
 use super::{CliError, Context, Exit};
@@ -15,7 +15,7 @@ use crate::clock::Clock;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The policy file: signed by as many governors as the policy in force asks for
     #[arg(value_name = "FILE")]
     file: PathBuf,

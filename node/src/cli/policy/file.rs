@@ -28,8 +28,9 @@ impl PolicyFile {
         if let Ok(entry) = PolicyEntry::decode(&bytes) {
             return Ok(Self::Signed(entry));
         }
-        let refused =
-            |error: &dyn std::fmt::Display| CliError::Refused(format!("{}: {error}", path.display()));
+        let refused = |error: &dyn std::fmt::Display| {
+            CliError::Refused(format!("{}: {error}", path.display()))
+        };
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| refused(&"this is neither a policy in TOML nor a signed one."))?;
         bundle::read(text).map(Self::Written).map_err(|error| refused(&sentence(&error)))
@@ -44,7 +45,11 @@ impl PolicyFile {
 
     /// The policy with its signatures, to be in force from `at_ms` on. A signed one keeps its time:
     /// it is part of what was signed.
-    pub(super) fn into_entry(self, at_ms: Option<u64>, now_ms: u64) -> Result<PolicyEntry, CliError> {
+    pub(super) fn into_entry(
+        self,
+        at_ms: Option<u64>,
+        now_ms: u64,
+    ) -> Result<PolicyEntry, CliError> {
         match (self, at_ms) {
             (Self::Written(policy), at) => Ok(PolicyEntry::new(policy, at.unwrap_or(now_ms))),
             (Self::Signed(entry), None) => Ok(entry),
@@ -71,8 +76,8 @@ pub(super) fn in_force(client: &Client) -> Result<(Policy, Json), CliError> {
 
 /// Reads a time of the command line: RFC 3339, in milliseconds since 1970.
 pub(super) fn parse_time(text: &str) -> Result<u64, String> {
-    let time: jiff::Timestamp = text.parse().map_err(|_| {
-        format!("{text:?} is not a time; write it like 2026-12-01T00:00:00Z")
-    })?;
+    let time: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a time; write it like 2026-12-01T00:00:00Z"))?;
     u64::try_from(time.as_millisecond()).map_err(|_| "the time is before 1970".to_owned())
 }

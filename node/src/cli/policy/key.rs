@@ -11,7 +11,7 @@ use crate::identity::NodeKey;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Where to keep the secret key; the file must not exist
     #[arg(value_name = "FILE")]
     file: PathBuf,

@@ -10,7 +10,7 @@ use super::{CliError, Context, Exit};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The policy file
     #[arg(value_name = "FILE")]
     file: PathBuf,

@@ -11,7 +11,7 @@ use super::{CliError, Context, Exit};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// A policy file, signed or not; without one, the running node is asked
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,

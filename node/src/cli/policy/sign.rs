@@ -14,7 +14,7 @@ use crate::identity::NodeKey;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The policy file, as written or as another governor has signed it
     #[arg(value_name = "FILE")]
     file: PathBuf,

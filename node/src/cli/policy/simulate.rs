@@ -11,7 +11,7 @@ use super::{CliError, Context, Exit};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The policy file
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
             changes.push(json);
         }
     }
-    let end = end.ok_or_else(|| client.broken_off(&io::Error::from(io::ErrorKind::UnexpectedEof)))?;
+    let end =
+        end.ok_or_else(|| client.broken_off(&io::Error::from(io::ErrorKind::UnexpectedEof)))?;
     let changed = end["changed"].as_u64().unwrap_or(0);
     let json = json!({"customers": end["customers"], "changed": changed, "changes": changes});
     context.show(&json, people)?;

@@ -145,6 +145,19 @@ pub fn of(subject: &Subject<'_>, around: &dyn Around) -> Vec<Issue> {
     issues
 }
 
+/// The customer that a value names.
+#[must_use]
+pub fn linked(attribute: &Attribute, value: &Value) -> Option<RecordId> {
+    links::linked(attribute, value)
+}
+
+/// The code that a value is, where the attribute takes one: the value, its member `code`, or the item
+/// that the path names.
+#[must_use]
+pub fn code_of(attribute: &Attribute, path: &AttributePath, value: &Value) -> Option<String> {
+    codes::code_of(attribute, path, value)
+}
+
 /// Judges a code at the door, on the day of the write.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ mod attributes;
 mod author;
 mod bulk;
 mod changes;
+mod codes;
 mod conflicts;
 mod cursor;
 mod customers;
@@ -16,6 +17,7 @@ mod export;
 mod extract;
 mod golden;
 mod history;
+mod issues;
 mod json;
 mod network;
 mod openapi;
@@ -143,6 +145,12 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
         .routes(routes!(attributes::attributes))
         .routes(routes!(network::show, network::adopt))
+        .routes(routes!(issues::list))
+        .routes(routes!(issues::of_customer))
+        .routes(routes!(issues::ledger))
+        .routes(routes!(codes::list))
+        .routes(routes!(codes::show, codes::patch))
+        .routes(routes!(codes::impact))
         .routes(routes!(policy::show))
         .routes(routes!(policy::simulate))
         .routes(routes!(status::status))

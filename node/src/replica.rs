@@ -13,11 +13,14 @@ mod causality;
 pub mod codec;
 pub mod commit;
 mod contact;
+mod door;
 pub mod event;
 pub mod frame;
 pub mod history;
+mod issues;
 pub mod layout;
 pub mod limits;
+pub mod lists;
 pub mod multiset;
 pub mod node_id;
 mod peers;
@@ -215,6 +218,9 @@ impl Replica {
     pub fn next_deadline(&self) -> u64 {
         let owed = self.links.values().filter_map(|link| link.owed_at_ms);
         let dials = self.dials_planned().map(|(_, at)| at);
+        if self.history.has_due {
+            return 0;
+        }
         let due = owed.chain(dials).chain(self.policy_at_ms).chain([self.beat_at_ms]);
         due.min().unwrap_or(self.beat_at_ms)
     }
@@ -231,8 +237,19 @@ impl Replica {
         self.history.vector.commits()
     }
 
+    /// Looks again at the issues of the next records that are due.
+    fn look_again(&mut self, turn: &mut Turn<'_>) -> Result<(), ReadError> {
+        if self.history.has_due {
+            let ops = self.history.look_again(&turn.view)?;
+            if !ops.is_empty() {
+                turn.persist(ops);
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the policy in force that is due, and resolves the next page of records by it.
-    fn govern(&mut self, turn: &mut Turn<'_>) -> Result<(), ReadError> {
+    fn follow_policy(&mut self, turn: &mut Turn<'_>) -> Result<(), ReadError> {
         if self.policy_at_ms.is_none_or(|at| turn.now_ms < at) {
             return Ok(());
         }

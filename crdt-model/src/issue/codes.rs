@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Around, Held, Issue, Subject};
+use crate::attribute::{Attribute, KeyType, ValueType};
 use crate::code_list::{CodeList, list_for};
 use crate::id::RecordKind;
 use crate::path::AttributePath;
@@ -13,7 +14,7 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
     for held in subject.held() {
         let Some(attribute) = held.attribute else { continue };
         let Some(name) = list_for(subject.policy, attribute, held.path) else { continue };
-        let Some(code) = code_of(held.path, held.value) else { continue };
+        let Some(code) = code_of(attribute, held.path, held.value) else { continue };
         match around.code_list(&name) {
             Some(list) => of_list(&held, &list, &code, issues),
             None => issues.push(held.issue(
@@ -28,16 +29,25 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
     }
 }
 
-/// The code that a value is: the value itself, or the item that the path names.
-pub(super) fn code_of(path: &AttributePath, value: &Value) -> Option<String> {
+/// The code that a value is: the value itself, its member `code`, or the item that the path names.
+pub(super) fn code_of(
+    attribute: &Attribute,
+    path: &AttributePath,
+    value: &Value,
+) -> Option<String> {
+    let takes_code = match attribute.value {
+        ValueType::Code(_) | ValueType::Group(_) => true,
+        ValueType::Present => attribute.keys.last() == Some(&KeyType::Code),
+        _ => false,
+    };
     match value {
-        Value::One(Scalar::Text(text)) => Some(text.clone()),
-        Value::One(Scalar::Bool(true)) => path.segments().pop(),
-        Value::Group(members) => match members.get("code") {
+        Value::One(Scalar::Text(text)) if takes_code => Some(text.clone()),
+        Value::One(Scalar::Bool(true)) if takes_code => path.segments().pop(),
+        Value::Group(members) if takes_code => match members.get("code") {
             Some(Scalar::Text(text)) => Some(text.clone()),
             _ => None,
         },
-        Value::One(Scalar::Bool(false) | Scalar::Int(_)) => None,
+        Value::One(_) | Value::Group(_) => None,
     }
 }
 

@@ -102,7 +102,9 @@ pub(super) fn judge(
     value: &Value,
     day: Date,
 ) -> Result<(), Fault> {
-    let Some(code) = super::codes::code_of(path, value) else { return Ok(()) };
+    let attribute = crate::attribute::lookup(path);
+    let code = attribute.and_then(|it| super::codes::code_of(it, path, value));
+    let Some(code) = code else { return Ok(()) };
     let fault = |name: &'static str, text: String| {
         Err(Fault { code: name, pointer: format!("/{path}"), text })
     };

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Around, Held, Issue, Subject};
+use crate::attribute::{Attribute, ValueType};
 use crate::id::RecordId;
 use crate::policy::Severity;
 use crate::value::{Scalar, Value};
@@ -13,7 +14,7 @@ const DEPTH_MAX: usize = 64;
 
 pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
     for held in subject.held() {
-        if let Some(linked) = linked(&held)
+        if let Some(linked) = held.attribute.and_then(|it| linked(it, held.value))
             && !around.exists(&linked)
         {
             let text = format!(
@@ -30,16 +31,13 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
 }
 
 /// The customer that a value names.
-pub(super) fn linked(held: &Held<'_>) -> Option<RecordId> {
-    let text = match held.value {
+pub(super) fn linked(attribute: &Attribute, value: &Value) -> Option<RecordId> {
+    let text = match value {
         Value::Group(members) => match members.get("customer")? {
             Scalar::Text(text) => text,
             Scalar::Bool(_) | Scalar::Int(_) => return None,
         },
-        Value::One(Scalar::Text(text)) => {
-            let attribute = held.attribute?;
-            (attribute.value == crate::attribute::ValueType::Record).then_some(text)?
-        }
+        Value::One(Scalar::Text(text)) => (attribute.value == ValueType::Record).then_some(text)?,
         Value::One(Scalar::Bool(_) | Scalar::Int(_)) => return None,
     };
     text.parse().ok()
@@ -47,7 +45,7 @@ pub(super) fn linked(held: &Held<'_>) -> Option<RecordId> {
 
 fn shared(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &mut Vec<Issue>) {
     let section = held.path.as_str();
-    let is_identifier = held.attribute.is_some_and(crate::attribute::Attribute::is_item)
+    let is_identifier = held.attribute.is_some_and(Attribute::is_item)
         && ["tax_id/", "relation/vendor/", "identity/customer_number/", "bank/"]
             .iter()
             .any(|identifier| section.starts_with(identifier));
@@ -74,7 +72,7 @@ fn shared(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &
 /// is left out when the hierarchy is read: the latest, by time and then by child.
 fn cycle(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
     let Some(held) = subject.last("relation/parent") else { return };
-    let Some(mut parent) = linked(&held) else { return };
+    let Some(mut parent) = held.attribute.and_then(|it| linked(it, held.value)) else { return };
     let mut edges = vec![(held.since, subject.record)];
     let mut seen = BTreeSet::from([subject.record]);
     while parent != subject.record {

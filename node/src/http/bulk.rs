@@ -378,6 +378,7 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         | WriteRefusal::Unknown { .. }
         | WriteRefusal::VersionMismatch { .. }
         | WriteRefusal::UnknownVersion { .. }
+        | WriteRefusal::Invalid { .. }
         | WriteRefusal::TooLarge { .. }
         | WriteRefusal::Held { .. } => false,
     }

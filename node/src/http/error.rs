@@ -48,6 +48,8 @@ pub(crate) static BODY_TOO_LARGE: Kind =
     kind(S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large");
 pub(crate) static CLOCK_SKEW: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "clock-skew", "The clock of the node is wrong");
+pub(crate) static CODE_LIST_UNKNOWN: Kind =
+    kind(S::NOT_FOUND, "code-list-unknown", "There is no such code list");
 pub(crate) static CURSOR_INVALID: Kind =
     kind(S::BAD_REQUEST, "cursor-invalid", "This is not a cursor of this list");
 pub(crate) static CUSTOMER_BUSY: Kind =
@@ -67,6 +69,8 @@ pub(crate) static HEADER_INVALID: Kind =
 pub(crate) static ID_MALFORMED: Kind = kind(S::BAD_REQUEST, "id-malformed", "The id is not a UUID");
 pub(crate) static INTERNAL: Kind =
     of_node(S::INTERNAL_SERVER_ERROR, "internal", "The node has a defect");
+pub(crate) static MAP_AMBIGUOUS: Kind =
+    kind(S::UNPROCESSABLE_ENTITY, "map-ambiguous", "The map cannot be inverted");
 pub(crate) static METHOD_NOT_ALLOWED: Kind =
     kind(S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
 pub(crate) static NOT_A_MEMBER: Kind =
@@ -236,6 +240,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::VersionMismatch { .. } | WriteRefusal::UnknownVersion { .. } => {
                 &VERSION_MISMATCH
             }
+            WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,
             WriteRefusal::NotAMember => &NOT_A_MEMBER,

@@ -272,7 +272,11 @@ async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError
     problem
 }
 
-fn answer(status: StatusCode, source: &SourceName, receipt: &WriteReceipt) -> ApiResult<Response> {
+pub(crate) fn answer(
+    status: StatusCode,
+    source: &SourceName,
+    receipt: &WriteReceipt,
+) -> ApiResult<Response> {
     let Some(record) = receipt.records.first() else {
         return Err(ApiError::defect("a write without a receipt"));
     };

@@ -4,11 +4,11 @@
 //! What is judged and resolved comes in; keys and values go out. Nothing is changed outside the batch
 //! until it is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord, Resolved};
-use crdt_model::id::RecordId;
+use crdt_model::id::{RecordId, RecordKind};
 use crdt_model::policy::Policy;
 use crdt_model::survivorship::resolve;
 use crdt_model::value::canonical_json;
@@ -16,6 +16,7 @@ use crdt_model::value::canonical_json;
 use super::commit::Commit;
 use super::history::{Rebuilt, Verdict};
 use super::layout;
+use super::lists::Lists;
 use super::records::{Cause, FeedEntry, QuarantinedItem, RecordDifference, Records};
 use super::state::State;
 use crate::kv::{Op, ReadError, View};
@@ -70,14 +71,38 @@ pub(super) struct Batch<'a> {
     pub(super) records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
     /// What an operator must see.
     pub(super) alarms: Vec<String>,
-    policy: &'a Policy,
-    view: &'a dyn View,
+    /// Whether records became due.
+    pub(super) has_due: bool,
+    /// Whether a code list is another one after it.
+    pub(super) lists_changed: bool,
+    /// Index keys that are new in it.
+    pub(super) indexed: BTreeSet<Vec<u8>>,
+    pub(super) policy: &'a Policy,
+    pub(super) lists: &'a Lists,
+    pub(super) view: &'a dyn View,
+}
+
+/// What golden records and issues are derived by.
+#[derive(Clone, Copy)]
+pub(super) struct Derivation<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) lists: &'a Lists,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(state: State, policy: &'a Policy, view: &'a dyn View) -> Self {
-        let (ops, alarms) = (Vec::new(), Vec::new());
-        Self { state, ops, records: BTreeMap::new(), alarms, policy, view }
+    pub(super) fn new(state: State, by: Derivation<'a>, view: &'a dyn View) -> Self {
+        Self {
+            state,
+            ops: Vec::new(),
+            records: BTreeMap::new(),
+            alarms: Vec::new(),
+            has_due: false,
+            lists_changed: false,
+            indexed: BTreeSet::new(),
+            policy: by.policy,
+            lists: by.lists,
+            view,
+        }
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -122,6 +147,7 @@ impl<'a> Batch<'a> {
         self.state.golden.add(&quarantine_element(item));
         let key = layout::quarantine_key(&item.record, &item.commit, item.index);
         self.put(key, canonical_json(item).into_bytes());
+        self.due(&item.record);
     }
 
     fn hold(&mut self, record: &RecordId, text: &str) {
@@ -143,26 +169,35 @@ impl<'a> Batch<'a> {
             Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
             None => Vec::new(),
         };
-        self.golden(record, before.as_ref(), Some(&after));
+        self.golden(record, before.as_ref(), Some(&after))?;
+        self.issues(record, &resolved)?;
         self.put(layout::record_key(layout::DOCUMENT, record), document.save());
         self.records.insert(*record, (document, resolved));
         Ok(RecordDifference { record: *record, created: before.is_none(), fields })
     }
 
     /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
-    fn golden(&mut self, record: &RecordId, before: Option<&Golden>, after: Option<&Golden>) {
+    fn golden(
+        &mut self,
+        record: &RecordId,
+        before: Option<&Golden>,
+        after: Option<&Golden>,
+    ) -> Result<(), ReadError> {
         if before.map(|before| &before.bytes) == after.map(|after| &after.bytes) {
-            return;
+            return Ok(());
         }
+        let shown = |golden: Option<&'_ Golden>| golden.map(|golden| golden.record.clone());
+        self.neighbours(record, shown(before).as_ref(), shown(after).as_ref())?;
+        let is_customer = u64::from(record.kind() == RecordKind::Customer);
         let key = layout::record_key(layout::GOLDEN, record);
         if let Some(before) = before {
             self.state.golden.remove(&golden_element(record, &before.bytes));
-            self.state.records -= 1;
+            self.state.records -= is_customer;
         }
         match after {
             Some(after) => {
                 self.state.golden.add(&golden_element(record, &after.bytes));
-                self.state.records += 1;
+                self.state.records += is_customer;
                 self.put(key, after.bytes.clone());
             }
             None => self.ops.push(Op::Delete(key)),
@@ -173,6 +208,7 @@ impl<'a> Batch<'a> {
         let (old, new) = (index(before), index(after));
         self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
         self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
+        self.indexed.extend(new.difference(&old).cloned());
         let mark = layout::record_key(layout::CONFLICT, record);
         let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
         match (marked(before), marked(after)) {
@@ -186,6 +222,7 @@ impl<'a> Batch<'a> {
             }
             (true, true) | (false, false) => {}
         }
+        Ok(())
     }
 
     /// Puts a rebuilt record in the place of what is stored. Gives the difference that is seen.
@@ -213,7 +250,8 @@ impl<'a> Batch<'a> {
             let fields = before.as_ref().map(|before| {
                 GoldenRecord::differences(Some(&before.record), &GoldenRecord::empty(*record))
             });
-            self.golden(record, before.as_ref(), None);
+            self.golden(record, before.as_ref(), None)?;
+            self.no_issues(record)?;
             self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
             return Ok(fields.map(|fields| difference(record, fields)));
         }
@@ -231,7 +269,9 @@ impl<'a> Batch<'a> {
         let resolved = resolve(self.policy, &document.claims());
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let fields = GoldenRecord::differences(before.as_ref().map(|it| &it.record), &after.record);
-        self.golden(record, before.as_ref(), Some(&after));
+        self.golden(record, before.as_ref(), Some(&after))?;
+        // The policy may see issues where no value changes.
+        self.issues(record, &resolved)?;
         Ok((!fields.is_empty()).then(|| difference(record, fields)))
     }
 

@@ -170,7 +170,7 @@ impl Replica {
         let ops = self.history.adopt(roster, &turn.view)?;
         turn.persist(ops);
         self.policy_at_ms = Some(turn.now_ms);
-        self.govern(turn)?;
+        self.follow_policy(turn)?;
         turn.actions.push(Action::Admit(self.history.roster.keys()));
         self.meet_members();
         let strangers: Vec<LinkId> = self

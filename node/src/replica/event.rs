@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crdt_model::attribute::Fault;
 use crdt_model::document::Version;
 use crdt_model::golden_record::Resolution;
 use crdt_model::id::{CommitRef, RecordId, SourceName};
@@ -237,6 +238,14 @@ pub enum WriteRefusal {
         /// The version that the client named.
         version: Version,
     },
+    /// What the write says about a record breaks a rule.
+    #[error("what is said of {record} breaks a rule: {}", first_text(faults))]
+    Invalid {
+        /// Which.
+        record: RecordId,
+        /// Every fault, at least one.
+        faults: Vec<Fault>,
+    },
     /// More records, bytes or attributes than a commit may carry.
     #[error("the write is too large: {what}; split it")]
     TooLarge {
@@ -260,6 +269,10 @@ pub enum WriteRefusal {
         /// What the store said.
         reason: String,
     },
+}
+
+fn first_text(faults: &[Fault]) -> &str {
+    faults.first().map_or("", |fault| &fault.text)
 }
 
 /// What became of a roster that an operator brought.

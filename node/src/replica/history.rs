@@ -10,6 +10,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
 use crdt_model::golden_record::Resolved;
 use crdt_model::id::{CommitRef, RecordId, Region};
@@ -17,11 +18,12 @@ use crdt_model::policy::Policy;
 use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
-use super::batch::Batch;
+use super::batch::{Batch, Derivation};
 use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Opening};
 use super::layout;
 use super::limits::CLOCK_OFFSET_MS_MAX;
+use super::lists::Lists;
 use super::node_id::NodeId;
 use super::records::{Cause, FeedEntry, QuarantinedItem, Records};
 use super::roster::Roster;
@@ -42,6 +44,9 @@ pub struct History {
     pub(super) base: Arc<Policy>,
     /// The policy in force now.
     pub(super) policy: Arc<Policy>,
+    lists: Lists,
+    /// Whether the issues of some records must be looked at again.
+    pub(super) has_due: bool,
 }
 
 /// Where a commit from a peer stands in relation to what is held.
@@ -106,7 +111,10 @@ impl History {
         };
         let base = Arc::new(policy);
         let policy = Arc::clone(&base);
-        let mut history = Self { roster, vector: Vector::from_logs(logs), state, base, policy };
+        let vector = Vector::from_logs(logs);
+        // If nothing is due, the first look says so.
+        let (lists, has_due) = (Lists::default(), true);
+        let mut history = Self { roster, vector, state, base, policy, lists, has_due };
         // What was in force stays so; what has come due meanwhile waits for the clock.
         history.activate(0);
         Ok(history)
@@ -116,6 +124,19 @@ impl History {
     #[must_use]
     pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// A code list, as the store holds it.
+    pub(super) fn list(
+        &self,
+        records: &Records<'_>,
+        name: &str,
+    ) -> Result<Option<Arc<CodeList>>, ReadError> {
+        self.lists.get(records, name)
+    }
+
+    pub(super) fn derivation(&self) -> Derivation<'_> {
+        Derivation { policy: &self.policy, lists: &self.lists }
     }
 
     /// Where a commit stands. Reads only.
@@ -286,7 +307,7 @@ impl History {
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
         let header = &commit.signed.header;
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
         batch.state.feed += 1;
         batch.state.clock = self.clock_after(header.time, now_ms);
         let mut differences = Vec::new();
@@ -305,7 +326,11 @@ impl History {
         let entry = FeedEntry { cause: Cause::Commit(header.commit()), records: differences };
         let key = layout::feed_key(batch.state.feed);
         batch.put(key, canonical_json(&entry).into_bytes());
-        let Batch { state, mut ops, records, alarms, .. } = batch;
+        let Batch { state, mut ops, records, alarms, has_due, lists_changed, .. } = batch;
+        if lists_changed {
+            self.lists.forget();
+        }
+        self.has_due |= has_due;
         for log in self.vector.advance(header, commit.signed.hash()) {
             if let Some(held) = self.vector.get(&log) {
                 ops.push(Op::Put(layout::vector_key(&log), held.encode()));
@@ -345,7 +370,7 @@ impl History {
     }
 
     fn adopted(&self, before: &Roster, view: &dyn View) -> Result<(State, Vec<Op>), ReadError> {
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
         let mut differences = Vec::new();
         for record in self.records_cut_off(before, view)? {
             let rebuilt = self.rebuild(&record, view)?;

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use crdt_model::code_list::CodeList;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
-use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
+use crdt_model::issue::Issue;
 use crdt_model::policy::Policy;
 use crdt_model::survivorship::resolve;
 use serde::{Deserialize, Serialize};
@@ -228,12 +230,17 @@ impl<'a> Records<'a> {
             .collect()
     }
 
-    /// The ids of customers in their order, from the one after `after` on.
+    /// The ids of all records, code lists and then customers, in their order, from the one after
+    /// `after` on.
     ///
     /// # Errors
     /// [`ReadError`] when the store fails.
     pub fn ids(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
-        let pairs = self.records_of(layout::DOCUMENT, after, limit)?;
+        let from = match after {
+            Some(after) => [layout::record_key(layout::DOCUMENT, &after).as_slice(), &[0]].concat(),
+            None => vec![layout::DOCUMENT],
+        };
+        let pairs = self.0.scan(&[layout::DOCUMENT], &from, limit)?;
         Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
     }
 
@@ -285,6 +292,86 @@ impl<'a> Records<'a> {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    /// The issues of a customer, in order.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn issues(&self, record: &RecordId) -> Page<Issue> {
+        let key = layout::record_key(layout::ISSUES, record);
+        let issues = self.read(&key, |bytes| serde_json::from_slice(bytes).ok())?;
+        Ok(issues.unwrap_or_default())
+    }
+
+    /// Customers and code lists with an issue of this code, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_issue(&self, code: &str, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let prefix = layout::issue_prefix(code);
+        self.indexed(&prefix, after, limit)
+    }
+
+    /// Records with any issue, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_issues(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        self.indexed(&[layout::ISSUES], after, limit)
+    }
+
+    /// Customers that use any code in the attributes of a pattern, by code; one that uses two stands
+    /// there twice.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_any_code(&self, pattern: &str, limit: usize) -> Page<RecordId> {
+        let prefix = layout::code_prefix_of_due(&layout::due_code_key(pattern, ""));
+        let pairs = self.0.scan(&prefix, &prefix, limit)?;
+        let id = |key: &[u8]| layout::record_in(key, key.len().checked_sub(16)?);
+        Ok(pairs.iter().filter_map(|(key, _)| id(key)).collect())
+    }
+
+    /// Customers that use a code in the attributes of a pattern, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_code(
+        &self,
+        pattern: &str,
+        code: &str,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Page<RecordId> {
+        self.indexed(&layout::code_prefix(pattern, code), after, limit)
+    }
+
+    /// Code lists, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn code_lists(&self, limit: usize) -> Page<CodeList> {
+        let from = vec![layout::GOLDEN];
+        let pairs = self.0.scan(&from, &from, limit)?;
+        let lists = pairs.iter().take_while(|(key, _)| {
+            layout::record_in(key, 1).is_some_and(|id| id.kind() == RecordKind::CodeList)
+        });
+        lists
+            .map(|(key, bytes)| {
+                let golden = GoldenRecord::from_bytes(bytes);
+                golden.map(|golden| CodeList::of(&golden)).map_err(|_| ReadError::damaged(key))
+            })
+            .collect()
+    }
+
+    fn indexed(&self, prefix: &[u8], after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let from = match after {
+            Some(after) => [prefix, after.as_bytes(), &[0]].concat(),
+            None => prefix.to_vec(),
+        };
+        let pairs = self.0.scan(prefix, &from, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, prefix.len())).collect())
     }
 
     /// The commits that touched a customer, in the order applied here, after a feed position.
@@ -345,14 +432,11 @@ impl<'a> Records<'a> {
     }
 
     fn records_of(&self, kind: u8, after: Option<RecordId>, limit: usize) -> Page<Pair> {
-        let from = after.map_or_else(
-            || vec![kind],
-            |after| {
-                let mut key = layout::record_key(kind, &after);
-                key.push(0);
-                key
-            },
-        );
+        // Code lists stand before all customers, and are no customers.
+        let from = match after {
+            Some(after) => [layout::record_key(kind, &after).as_slice(), &[0]].concat(),
+            None => layout::record_key(kind, &RecordId::first_customer()),
+        };
         self.0.scan(&[kind], &from, limit)
     }
 }

@@ -73,7 +73,7 @@ impl History {
             Some(Resolving::After(record)) => Some(record),
         };
         let page = Records::new(view).ids(after, PAGE)?;
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
         let mut differences = Vec::new();
         for record in &page {
             differences.extend(batch.resolve_again(record)?);
@@ -81,7 +81,8 @@ impl History {
         batch.derived(Cause::Policy(self.policy.version), differences);
         let last = page.last().filter(|_| page.len() == PAGE);
         batch.state.resolving = last.map(|record| Resolving::After(*record));
-        let Batch { state, mut ops, .. } = batch;
+        let Batch { state, mut ops, has_due, .. } = batch;
+        self.has_due |= has_due;
         ops.push(Op::Put(layout::STATE.to_vec(), state.encode()));
         self.state = state;
         Ok(ops)

@@ -445,7 +445,8 @@ impl Replica {
 
     pub(super) fn tick(&mut self, turn: &mut Turn<'_>) -> Outcome {
         self.dial_due(turn);
-        self.govern(turn)?;
+        self.follow_policy(turn)?;
+        self.look_again(turn)?;
         if turn.now_ms >= self.beat_at_ms {
             self.beat_at_ms = turn.now_ms + self.config.heartbeat_ms;
             let beat = Frame::Heartbeat(Heartbeat {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crdt_model::golden_record::GoldenRecord;
-use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
 use crdt_model::survivorship::resolve;
 
 use super::batch::{golden_element, has_conflict, quarantine_element};
@@ -77,7 +77,9 @@ pub fn verify(
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Customers and code lists.
     records: u64,
+    customers: u64,
     conflicted: u64,
     index: u64,
 }
@@ -224,6 +226,7 @@ impl Audit<'_> {
         if let (Some(golden), Some(bytes)) = (golden, bytes) {
             self.golden.add(&golden_element(record, &bytes));
             self.counts.records += 1;
+            self.counts.customers += u64::from(record.kind() == RecordKind::Customer);
             let marked = self.view.get(&layout::record_key(layout::CONFLICT, record))?.is_some();
             if has_conflict(&golden) != marked {
                 problems.push("its conflict mark is wrong");
@@ -245,14 +248,14 @@ impl Audit<'_> {
         if self.golden != state.golden {
             self.findings.problem("the golden digest is not that of the golden records".to_owned());
         }
-        let counted = (self.counts.records, self.counts.conflicted, self.findings.quarantined);
+        let counted = (self.counts.customers, self.counts.conflicted, self.findings.quarantined);
         if counted != (state.records, state.conflicted, state.quarantined) {
             self.findings.problem(format!(
                 "records, conflicts and quarantined items are {counted:?}, the state says {:?}",
                 (state.records, state.conflicted, state.quarantined)
             ));
         }
-        let Counts { records, conflicted, index } = self.counts;
+        let Counts { records, conflicted, index, .. } = self.counts;
         let quarantined = self.findings.quarantined;
         for (kind, what, expected) in [
             (layout::DOCUMENT, "documents", records),

@@ -62,6 +62,7 @@ impl Writer<'_> {
         let mut before = Vec::new();
         for write in &request.records {
             let document = self.document(&write.record)?;
+            super::door::judge(self.history, &Records::new(self.view), write, self.time.day())?;
             if let Some((change, after)) = self.item(&author, request, write, &document)? {
                 items.push((write.record, change, Verdict::Applied(Box::new(after))));
             }

@@ -3,6 +3,7 @@
 //! It depends on the policy and this release alone, so every node that is asked gives the same answer.
 //! Whether a code list exists is no matter of this module.
 
+mod checks;
 mod follow;
 mod names;
 mod people;
@@ -104,6 +105,7 @@ impl Policy {
         lint.owners();
         lint.follows();
         lint.four_eyes();
+        lint.checks();
         lint.codes();
         lint.numbers();
         lint.principals();

@@ -176,3 +176,40 @@ fn all_faults_are_told_at_once_in_order() {
         ]
     );
 }
+
+/// A policy of one check of an attribute.
+fn check(applies: &str, expression: &str) -> String {
+    format!(
+        "[checks.one]\napplies = [{applies:?}]\nexpression = {expression:?}\ntext = \"Ask.\"\n\
+         severity = \"error\""
+    )
+}
+
+#[test]
+fn a_check_is_about_something_and_can_be_read() {
+    let limit = "credit/{segment}/limit";
+    assert_eq!(faults(&check(limit, "value.amount <= 100")), Vec::<String>::new());
+    let keyed = "record.credit[keys.segment].limit == value && value.currency == 'EUR'";
+    assert_eq!(faults(&check(limit, keyed)), Vec::<String>::new());
+    let at = "checks.one.expression check-expression";
+    for (applies, expression, says) in [
+        (limit, "now() > value.amount", "may not depend on the time"),
+        (limit, "value.amout > 1", "no member \"amout\". Did you mean amount?"),
+        ("name/legal", "value.amount > 1", "name/legal has no member"),
+        (limit, "record.credt.x == value", "Did you mean credit?"),
+        (limit, "keys.segmnt == 'a'", "Did you mean segment?"),
+        (limit, "value.amount +", "cannot be read (line 1, column"),
+    ] {
+        let lines = check(applies, expression);
+        assert_eq!(faults(&lines), [at], "{lines}");
+        assert!(text(&lines).contains(says), "{}", text(&lines));
+    }
+    assert_eq!(
+        faults(&check("credit/{segmnt}/limit", "value.amount > 1")),
+        ["checks.one.applies attribute-unknown"]
+    );
+    let idle = check(limit, "value.amount > 1").replace("[\"credit/{segment}/limit\"]", "[]");
+    assert_eq!(faults(&idle), ["checks.one.applies check-idle"]);
+    let silent = check(limit, "value.amount > 1").replace("Ask.", " ");
+    assert_eq!(faults(&silent), ["checks.one.text check-text"]);
+}

@@ -201,6 +201,12 @@ impl GoldenRecord {
         Self { record, attributes: attributes.collect() }
     }
 
+    /// A record on which nothing is claimed.
+    #[must_use]
+    pub const fn empty(record: RecordId) -> Self {
+        Self { record, attributes: BTreeMap::new() }
+    }
+
     /// The canonical JSON (RFC 8785): equal records have equal bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -17,6 +17,7 @@ mod import;
 mod init;
 mod network;
 mod peers;
+mod policy;
 mod run;
 mod sample;
 mod set;
@@ -69,6 +70,9 @@ enum Command {
     History(history::Args),
     /// Show customers on which regions wrote different values without knowing of each other
     Conflicts(conflicts::Args),
+    /// Check, compare, sign and bring the policy: which rule decides what, and who may do what
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Show the other nodes, and how far each is
     Peers(peers::Args),
     /// Show the state of the node
@@ -121,6 +125,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
+        Command::Policy(command) => policy::run(command, context),
         Command::Peers(args) => peers::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),

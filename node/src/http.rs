@@ -19,6 +19,7 @@ mod history;
 mod json;
 mod network;
 mod openapi;
+mod policy;
 mod quarantine;
 mod serve;
 mod status;
@@ -36,7 +37,6 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use crdt_model::policy::Policy;
 use jiff::civil::Date;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -66,7 +66,6 @@ pub(crate) struct App {
     handle: Handle,
     tokens: Arc<Tokens>,
     clock: Clock,
-    policy: Arc<Policy>,
     reads: Arc<Semaphore>,
 }
 
@@ -117,7 +116,6 @@ pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
         handle,
         tokens: Arc::new(tokens),
         clock,
-        policy: Arc::new(Policy::built_in()),
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };
     let authenticate = middleware::from_fn_with_state(app.clone(), author::authenticate);
@@ -145,6 +143,8 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
         .routes(routes!(attributes::attributes))
         .routes(routes!(network::show, network::adopt))
+        .routes(routes!(policy::show))
+        .routes(routes!(policy::simulate))
         .routes(routes!(status::status))
         .routes(routes!(status::peers))
 }

@@ -74,6 +74,10 @@ pub(crate) static NOT_A_MEMBER: Kind =
 pub(crate) static NOT_READY: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-ready", "The node is catching up");
 pub(crate) static PAGE_UNKNOWN: Kind = kind(S::NOT_FOUND, "page-unknown", "There is no such page");
+pub(crate) static POLICY_REFUSED: Kind =
+    kind(S::UNPROCESSABLE_ENTITY, "policy-refused", "The policy cannot be put in force");
+pub(crate) static POLICY_RESOLVING: Kind =
+    of_node(S::SERVICE_UNAVAILABLE, "policy-resolving", "A policy is coming into force");
 pub(crate) static QUERY_INVALID: Kind =
     kind(S::BAD_REQUEST, "query-invalid", "The query cannot be read");
 pub(crate) static READ_ONLY_TOKEN: Kind =

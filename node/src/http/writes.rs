@@ -173,7 +173,7 @@ pub(crate) async fn patch(
     JsonBody { value, digest }: JsonBody,
 ) -> ApiResult<Response> {
     for _ in 0..ATTEMPTS {
-        let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.policy.clone());
+        let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.handle.policy());
         let day = app.today();
         let plan = app
             .read(move |records| {
@@ -257,7 +257,7 @@ async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError
     };
     let mut problem = ApiError::from(refusal);
     if let Some(seen) = seen {
-        let (policy, day) = (app.policy.clone(), app.today());
+        let (policy, day) = (app.handle.policy(), app.today());
         let changed = move |records: Records<'_>| {
             let document = document_of(records, &record)?;
             Ok(difference(&document, &policy, &seen, day))

@@ -6,21 +6,49 @@ use std::collections::BTreeMap;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
 use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::policy::Policy;
+use crdt_model::survivorship::resolve;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::layout::{self, Lookup};
 use super::roster::Roster;
+use super::state::State;
 use super::vector::LogState;
 use crate::kv::{ReadError, View};
 
-/// An entry of the feed: one applied commit and the difference it made here.
+/// An entry of the feed: what changed golden records, and the difference it made here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedEntry {
-    /// The commit.
-    pub commit: CommitRef,
+    /// Why.
+    #[serde(flatten)]
+    pub cause: Cause,
     /// The records it touched.
     pub records: Vec<RecordDifference>,
+}
+
+/// What made an entry of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A commit was applied.
+    Commit(CommitRef),
+    /// A policy of this version came into force; an entry holds a page of the records that it
+    /// changed.
+    Policy(u32),
+    /// A member was revoked by the roster of this height.
+    Roster(u64),
+}
+
+impl Cause {
+    /// The commit, when it was one.
+    #[must_use]
+    pub const fn commit(&self) -> Option<&CommitRef> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::Policy(_) | Self::Roster(_) => None,
+        }
+    }
 }
 
 /// The difference that a commit made to one golden record.
@@ -176,6 +204,17 @@ impl<'a> Records<'a> {
         Ok(Some(Commit { signed: header, items }))
     }
 
+    /// How many commits the feed holds: what a watermark outside the store remembers.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn commits_applied(&self) -> Result<u64, ReadError> {
+        let state = self.read(layout::STATE, |bytes| State::decode(bytes).ok())?;
+        let last = self.0.last(&[layout::FEED])?;
+        let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
+        Ok(last.saturating_sub(state.map_or(0, |state| state.derived)))
+    }
+
     /// Customers in the order of their ids, from the one after `after` on.
     ///
     /// # Errors
@@ -187,6 +226,40 @@ impl<'a> Records<'a> {
             .iter()
             .map(|(key, bytes)| GoldenRecord::from_bytes(bytes).map_err(|_| damaged(key)))
             .collect()
+    }
+
+    /// The ids of customers in their order, from the one after `after` on.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn ids(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let pairs = self.records_of(layout::DOCUMENT, after, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
+    }
+
+    /// What another policy would change: the customers looked at, from the one after `after` on, and
+    /// the differences of those that it would show otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn differences_under(
+        &self,
+        policy: &Policy,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<(Vec<RecordId>, Vec<RecordDifference>), ReadError> {
+        let page = self.ids(after, limit)?;
+        let mut differences = Vec::new();
+        for record in &page {
+            let Some(document) = self.document(record)? else { continue };
+            let resolved = resolve(policy, &document.claims());
+            let after = GoldenRecord::from_resolved(*record, &resolved);
+            let fields = GoldenRecord::differences(self.golden(record)?.as_ref(), &after);
+            if !fields.is_empty() {
+                differences.push(RecordDifference { record: *record, created: false, fields });
+            }
+        }
+        Ok((page, differences))
     }
 
     /// Customers with at least one conflict, in the order of their ids.

@@ -9,8 +9,9 @@ use crdt_model::golden_record::GoldenRecord;
 use crdt_model::id::{CommitRef, LogId, RecordId};
 use crdt_model::survivorship::resolve;
 
+use super::batch::{golden_element, has_conflict, quarantine_element};
 use super::commit::Hash;
-use super::history::{History, Rebuilt, golden_element, has_conflict, quarantine_element};
+use super::history::{History, Rebuilt};
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
@@ -137,7 +138,10 @@ impl Audit<'_> {
             "is by an author who was not a member"
         } else if !commit.signed.is_signed_by(&held.node, &roster.network_id()) {
             "is not signed by its author"
-        } else if !listed.iter().any(|(found, entry)| *found == position && entry.commit == *at) {
+        } else if !listed
+            .iter()
+            .any(|(found, entry)| *found == position && entry.cause.commit() == Some(at))
+        {
             "is not at its place in the feed"
         } else {
             return Ok(Ok(commit.signed.hash()));
@@ -148,11 +152,13 @@ impl Audit<'_> {
     fn feed(&mut self) -> Result<(), ReadError> {
         let last = self.view.last(&[layout::FEED])?;
         let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
-        let (feed, held) = (self.history.state.feed, self.history.vector.commits());
-        // Every commit was found at its place; as many places as commits leave no gap.
-        if last != feed || feed != held {
+        let (feed, derived) = (self.history.state.feed, self.history.state.derived);
+        let held = self.history.vector.commits();
+        // Every commit was found at its place; as many places as entries leave no gap.
+        if last != feed || feed != held + derived {
             self.findings.problem(format!(
-                "the feed ends at {last}, the state says {feed}, and {held} commits are held"
+                "the feed ends at {last}, the state says {feed}, and {held} commits and {derived} \
+                 changes of policy or roster are held"
             ));
         }
         Ok(())
@@ -198,11 +204,19 @@ impl Audit<'_> {
         if records.quarantined(Some(record), usize::MAX)? != sorted(rebuilt) {
             problems.push("the quarantine is not the one that the commits give");
         }
-        let golden = expected.map(|_| {
-            let claims = rebuilt.document.claims();
-            GoldenRecord::from_resolved(*record, &resolve(self.history.policy(), &claims))
-        });
         let key = layout::record_key(layout::GOLDEN, record);
+        let golden = match expected {
+            // What the policy before gave is to be replaced; it cannot be built again here.
+            Some(_) if self.history.is_due(record) => {
+                unless_damaged(records.golden(record))?.flatten()
+            }
+            Some(_) => {
+                let claims = rebuilt.document.claims();
+                let resolved = resolve(self.history.policy(), &claims);
+                Some(GoldenRecord::from_resolved(*record, &resolved))
+            }
+            None => None,
+        };
         let bytes = golden.as_ref().map(GoldenRecord::to_bytes);
         if unless_damaged(self.view.get(&key))? != Some(bytes.clone()) {
             problems.push("the stored golden record is not the one that the commits give");

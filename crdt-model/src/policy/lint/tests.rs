@@ -77,6 +77,14 @@ fn each_name_number_and_key_that_makes_no_sense_is_named() {
             "[codes]\n\"company/{company_code}/payment_terms\" = \"Terms!\"",
             "codes.\"company/{company_code}/payment_terms\" code-list-malformed",
         ),
+        (
+            "[codes]\n\"company/1000/payment_terms\" = \"payment-terms\"",
+            "codes.\"company/1000/payment_terms\" pattern-asked",
+        ),
+        (
+            "[codes]\n\"company/{company_code}/recon_account\" = \"gl/{code}\"",
+            "codes.\"company/{company_code}/recon_account\" code-list-malformed",
+        ),
         ("[numbers.EMEA]\nprefix = \"eu\"\nfrom = 1\nto = 2", "numbers.EMEA.prefix number-prefix"),
         ("[numbers.EMEA]\nprefix = \"EU\"\nfrom = 3\nto = 2", "numbers.EMEA number-range"),
         (
@@ -114,6 +122,13 @@ fn each_name_number_and_key_that_makes_no_sense_is_named() {
         Policy { version: 0, ..Policy::built_in() }.lint().unwrap_err().code,
         "version-zero"
     );
+}
+
+#[test]
+fn a_code_list_may_be_one_for_each_company_code() {
+    let lines = "[codes]\n\"company/{company_code}/recon_account\" = \"gl/{company_code}\"\n\
+                 \"company/{company_code}/payment_methods/{method}\" = \"payment-methods\"";
+    assert_eq!(faults(lines), Vec::<String>::new());
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! The rules themselves are carried out in [`crate::survivorship`].
 
 pub mod bundle;
+mod checks;
 mod conditions;
+mod expression;
+mod facts;
 mod lint;
 mod roles;
 mod rules;
@@ -12,6 +15,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::checks::{CompiledChecks, FailedCheck};
 pub use self::conditions::{Check, FourEyes, NonOwner, NumberRange, Severity};
 pub use self::lint::{CODES, PolicyFault};
 pub use self::roles::{Governors, Principal, Role};

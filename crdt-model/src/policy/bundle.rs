@@ -128,4 +128,6 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod tests;

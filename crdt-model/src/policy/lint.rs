@@ -3,6 +3,7 @@
 //! It depends on the policy and this release alone, so every node that is asked gives the same answer.
 //! Whether a code list exists is no matter of this module.
 
+mod checks;
 mod follow;
 mod names;
 mod people;
@@ -44,11 +45,12 @@ use crate::id::SourceName;
 /// | `number-prefix` | the prefix of a number range has the wrong shape |
 /// | `number-range` | a number range ends before it starts, or is too large |
 /// | `number-ranges-overlap` | two regions would give out the same number |
+/// | `pattern-asked` | a path where the pattern is asked for |
 /// | `principal-without-role` | a principal may do nothing |
 /// | `rule-not-choosable` | a rule that cannot be chosen |
 /// | `section-unknown` | an owner of a part that no record has |
 /// | `version-zero` | versions start at 1 |
-pub const CODES: [&str; 28] = [
+pub const CODES: [&str; 29] = [
     "approvals-out-of-range",
     "approvals-too-many",
     "attribute-unknown",
@@ -73,6 +75,7 @@ pub const CODES: [&str; 28] = [
     "number-prefix",
     "number-range",
     "number-ranges-overlap",
+    "pattern-asked",
     "principal-without-role",
     "rule-not-choosable",
     "section-unknown",
@@ -104,6 +107,7 @@ impl Policy {
         lint.owners();
         lint.follows();
         lint.four_eyes();
+        lint.checks();
         lint.codes();
         lint.numbers();
         lint.principals();
@@ -256,10 +260,14 @@ impl Lint<'_> {
     fn codes(&mut self) {
         for (written, list) in &self.policy.codes {
             let at = entry("codes", written);
-            if let Err(text) = names::code_list(list) {
+            let Some(attribute) = self.attribute(&at, written) else { continue };
+            if attribute.pattern != written {
+                let text = format!("A code list is for all of them: write {}.", attribute.pattern);
+                self.fault(&at, "pattern-asked", text);
+            }
+            if let Err(text) = names::code_list(list, attribute) {
                 self.fault(&at, "code-list-malformed", text);
             }
-            let Some(attribute) = self.attribute(&at, written) else { continue };
             if !takes_a_code(attribute) {
                 let text =
                     format!("{} takes no code, so no code list can govern it.", quote(written));
@@ -281,14 +289,11 @@ fn has_order(attribute: &Attribute) -> bool {
     )
 }
 
-/// Whether the attribute is a code: its value, the one member that it must have (the reason of a
-/// block), or the item that its path names.
+/// Whether the attribute is a code: its value, its member `code`, or the item that its path names.
 fn takes_a_code(attribute: &Attribute) -> bool {
     let is_code = |value: &ValueType| matches!(value, ValueType::Code(_));
     if let ValueType::Group(members) = attribute.value {
-        let mut needed = members.iter().filter(|member| member.required);
-        let first = needed.next().map(|member| &member.value);
-        return needed.next().is_none() && first.is_some_and(is_code);
+        return members.iter().any(|one| one.name == "code" && is_code(&one.value));
     }
     let names_a_code = rules::is_item(attribute) && attribute.keys.last() == Some(&KeyType::Code);
     is_code(&attribute.value) || (attribute.value == ValueType::Present && names_a_code)

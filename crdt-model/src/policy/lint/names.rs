@@ -1,11 +1,12 @@
 //! What a policy calls by name: attributes, parts of the record, code lists, people.
 
 use crate::attribute::{self, Attribute, KeyType, is_forbidden, quote};
+use crate::code_list::{NAME_MAX, is_name};
 use crate::normalize::did_you_mean;
 use crate::path::AttributePath;
 
 /// The most characters of the name of a principal, governor or check.
-const NAME_MAX: usize = 120;
+const SHOWN_MAX: usize = 120;
 
 /// The attribute that a pattern or a path names; the text of the fault where there is none.
 pub(super) fn attribute_named(written: &str) -> Result<&'static Attribute, String> {
@@ -69,14 +70,21 @@ fn leads_to(attribute: &Attribute, segments: &[&str]) -> Option<Result<(), Strin
     Some(verdict)
 }
 
-/// Judges the name of a code list.
-pub(super) fn code_list(name: &str) -> Result<(), String> {
-    KeyType::Scheme.check(name).map_err(|_| {
-        format!(
-            "{} is not the name of a code list: use up to 32 lower-case letters, digits, _, - and .",
-            quote(name)
-        )
-    })
+/// Judges the name of a code list, in which `{placeholder}` stands for a segment of the path.
+pub(super) fn code_list(name: &str, attribute: &Attribute) -> Result<(), String> {
+    let mut filled = name.to_owned();
+    for segment in attribute.pattern.split('/').filter(|segment| segment.starts_with('{')) {
+        filled = filled.replace(segment, "x");
+    }
+    if is_name(&filled) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not the name of a code list: use up to {NAME_MAX} letters, digits, -, _, . and /, and \
+         placeholders that {} has.",
+        quote(name),
+        attribute.pattern
+    ))
 }
 
 /// Judges a company code.
@@ -87,9 +95,9 @@ pub(super) fn company_code(code: &str) -> Result<(), String> {
 /// Judges a name that people are shown.
 pub(super) fn shown(name: &str) -> Result<(), String> {
     let length = name.chars().count();
-    if length == 0 || length > NAME_MAX || name.trim() != name || name.chars().any(is_forbidden) {
+    if length == 0 || length > SHOWN_MAX || name.trim() != name || name.chars().any(is_forbidden) {
         return Err(format!(
-            "The name {} cannot be shown: use 1 to {NAME_MAX} characters, no control characters, no \
+            "The name {} cannot be shown: use 1 to {SHOWN_MAX} characters, no control characters, no \
              space at the ends.",
             quote(name)
         ));

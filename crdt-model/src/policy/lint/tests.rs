@@ -77,6 +77,14 @@ fn each_name_number_and_key_that_makes_no_sense_is_named() {
             "[codes]\n\"company/{company_code}/payment_terms\" = \"Terms!\"",
             "codes.\"company/{company_code}/payment_terms\" code-list-malformed",
         ),
+        (
+            "[codes]\n\"company/1000/payment_terms\" = \"payment-terms\"",
+            "codes.\"company/1000/payment_terms\" pattern-asked",
+        ),
+        (
+            "[codes]\n\"company/{company_code}/recon_account\" = \"gl/{code}\"",
+            "codes.\"company/{company_code}/recon_account\" code-list-malformed",
+        ),
         ("[numbers.EMEA]\nprefix = \"eu\"\nfrom = 1\nto = 2", "numbers.EMEA.prefix number-prefix"),
         ("[numbers.EMEA]\nprefix = \"EU\"\nfrom = 3\nto = 2", "numbers.EMEA number-range"),
         (
@@ -114,6 +122,13 @@ fn each_name_number_and_key_that_makes_no_sense_is_named() {
         Policy { version: 0, ..Policy::built_in() }.lint().unwrap_err().code,
         "version-zero"
     );
+}
+
+#[test]
+fn a_code_list_may_be_one_for_each_company_code() {
+    let lines = "[codes]\n\"company/{company_code}/recon_account\" = \"gl/{company_code}\"\n\
+                 \"company/{company_code}/payment_methods/{method}\" = \"payment-methods\"";
+    assert_eq!(faults(lines), Vec::<String>::new());
 }
 
 #[test]
@@ -175,4 +190,41 @@ fn all_faults_are_told_at_once_in_order() {
             "source_kinds kind-ranked-twice",
         ]
     );
+}
+
+/// A policy of one check of an attribute.
+fn check(applies: &str, expression: &str) -> String {
+    format!(
+        "[checks.one]\napplies = [{applies:?}]\nexpression = {expression:?}\ntext = \"Ask.\"\n\
+         severity = \"error\""
+    )
+}
+
+#[test]
+fn a_check_is_about_something_and_can_be_read() {
+    let limit = "credit/{segment}/limit";
+    assert_eq!(faults(&check(limit, "value.amount <= 100")), Vec::<String>::new());
+    let keyed = "record.credit[keys.segment].limit == value && value.currency == 'EUR'";
+    assert_eq!(faults(&check(limit, keyed)), Vec::<String>::new());
+    let at = "checks.one.expression check-expression";
+    for (applies, expression, says) in [
+        (limit, "now() > value.amount", "may not depend on the time"),
+        (limit, "value.amout > 1", "no member \"amout\". Did you mean amount?"),
+        ("name/legal", "value.amount > 1", "name/legal has no member"),
+        (limit, "record.credt.x == value", "Did you mean credit?"),
+        (limit, "keys.segmnt == 'a'", "Did you mean segment?"),
+        (limit, "value.amount +", "cannot be read (line 1, column"),
+    ] {
+        let lines = check(applies, expression);
+        assert_eq!(faults(&lines), [at], "{lines}");
+        assert!(text(&lines).contains(says), "{}", text(&lines));
+    }
+    assert_eq!(
+        faults(&check("credit/{segmnt}/limit", "value.amount > 1")),
+        ["checks.one.applies attribute-unknown"]
+    );
+    let idle = check(limit, "value.amount > 1").replace("[\"credit/{segment}/limit\"]", "[]");
+    assert_eq!(faults(&idle), ["checks.one.applies check-idle"]);
+    let silent = check(limit, "value.amount > 1").replace("Ask.", " ");
+    assert_eq!(faults(&silent), ["checks.one.text check-text"]);
 }

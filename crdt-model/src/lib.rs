@@ -4,6 +4,7 @@ pub mod attribute;
 pub mod claim;
 pub mod document;
 pub mod golden_record;
+pub mod governance;
 pub mod id;
 pub mod limits;
 pub mod normalize;

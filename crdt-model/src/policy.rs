@@ -42,6 +42,8 @@ pub enum Rule {
     OwnerElseLeast,
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
+    /// A steward's override stands. Shown as what decided; no policy can name it.
+    Override,
 }
 
 impl Rule {
@@ -57,6 +59,7 @@ impl Rule {
             Self::Greatest => "Most conservative value",
             Self::OwnerElseLeast => "Owner region decides, else the least value",
             Self::AnyBlock => "Blocked while any block stands",
+            Self::Override => "A steward's override stands",
         }
     }
 
@@ -69,7 +72,7 @@ impl Rule {
                 true
             }
             Self::AddWins => is_item,
-            Self::LastWriter | Self::SourcePriority => false,
+            Self::LastWriter | Self::SourcePriority | Self::Override => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! each row does when claims differ is the policy's matter.
 
 mod credit;
+mod governance;
 mod org;
 mod party;
 mod place;
@@ -11,7 +12,9 @@ use std::sync::LazyLock;
 
 use super::{Attribute, Class, KeyType, Member, ValueType};
 
-/// Every attribute, section by section.
+pub(crate) use self::governance::TEXT_MAX;
+
+/// Every attribute of the golden record, section by section.
 #[must_use]
 pub fn table() -> &'static [Attribute] {
     static TABLE: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
@@ -26,6 +29,11 @@ pub fn table() -> &'static [Attribute] {
         .concat()
     });
     &TABLE
+}
+
+/// The facts of governance: stored like attributes, and no part of the golden record.
+pub(crate) const fn facts() -> &'static [Attribute] {
+    governance::FACTS
 }
 
 /// What a block or hold says.

@@ -27,9 +27,11 @@ use crate::value::{Assertion, Scalar, Value};
 pub(crate) use self::check::{check_scalar, date as parse_date, is_forbidden, is_iban};
 pub(crate) use self::checksum::{digits, is_luhn, is_mod_11_10, luhn_sum, mod_97, weighted};
 pub(crate) use self::fault::{Flaw, quote};
+use self::index::facts;
 pub(crate) use self::index::{Node, root};
-pub(crate) use self::key::NAME_DIGEST;
+pub(crate) use self::key::{NAME_DIGEST, PRINCIPAL_MAX};
 use self::table::BLOCK;
+pub(crate) use self::table::TEXT_MAX;
 
 /// What kind of value an attribute takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,9 @@ pub enum ValueType {
     Gln,
     /// A reference to another customer record.
     Record,
+    /// A JSON object in the canonical form of RFC 8785, of up to so many bytes: how the facts of
+    /// governance hold what they propose.
+    Json(usize),
     /// Members that survive together. Where the first is the only one required, it may be stated
     /// alone: `"fraud"` for a block.
     Group(&'static [Member]),
@@ -128,14 +133,14 @@ pub struct Attribute {
     pub keys: &'static [KeyType],
 }
 
-/// The attribute that a path names; `None` when the table has none, for example because a newer
+/// The attribute that a path names, the facts of governance among them; `None` when the table has none, for example because a newer
 /// release added it.
 ///
 /// A literal segment of a pattern wins over a placeholder.
 #[must_use]
 pub fn lookup(path: &AttributePath) -> Option<&'static Attribute> {
     let segments: Vec<&str> = path.as_str().split('/').collect();
-    root().find(&segments)
+    root().find(&segments).or_else(|| facts().find(&segments))
 }
 
 impl Attribute {

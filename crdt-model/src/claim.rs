@@ -4,6 +4,7 @@
 //! survives is decided in [`crate::survivorship`].
 
 mod hlc_text;
+mod mark;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use crate::id::{CommitRef, LogId, Region, SourceName};
 use crate::path::AttributePath;
 use crate::time::Hlc;
 use crate::value::{Assertion, CellError, Statement, Value};
+
+pub(crate) use self::mark::{Effect, Mark};
 
 /// Where a claim comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -61,6 +64,7 @@ pub struct ClaimSet {
     claims: Vec<Claim>,
     clocks: BTreeMap<CommitRef, Clock>,
     founders: BTreeMap<Option<String>, Origin>,
+    marks: Vec<(Claim, Mark)>,
 }
 
 impl ClaimSet {
@@ -71,7 +75,7 @@ impl ClaimSet {
     pub fn new(mut claims: Vec<Claim>, clocks: BTreeMap<CommitRef, Clock>) -> Self {
         claims.sort_by(compare_claims);
         claims.dedup();
-        let mut set = Self { claims, clocks, founders: BTreeMap::new() };
+        let mut set = Self { claims, clocks, ..Self::default() };
         let mut founders = BTreeMap::new();
         for claim in &set.claims {
             found(&mut founders, None, &claim.origin);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::difference::Difference;
 use crate::claim::Origin;
+use crate::governance::Request;
 use crate::id::{RecordId, Region, SourceName};
 use crate::path::AttributePath;
 use crate::policy::Rule;
@@ -54,8 +55,12 @@ pub enum LossReason {
     NotComparable,
     /// It blocks as well; the block that is shown was set first.
     AlsoBlocks,
+    /// A steward's override stands.
+    Overridden,
     /// A release or removal had seen it.
     Released,
+    /// It is an override that stood until a source says something new, and one does.
+    SourceChanged,
     /// It does not hold on the day asked for.
     NotValid,
     /// Its region has more claims on the attribute than take part, and made the others later.
@@ -79,8 +84,13 @@ impl LossReason {
             | Self::NotOwner
             | Self::LessConservative
             | Self::NotComparable
-            | Self::AlsoBlocks => true,
-            Self::Released | Self::NotValid | Self::Surplus | Self::Invalid { .. } => false,
+            | Self::AlsoBlocks
+            | Self::Overridden => true,
+            Self::Released
+            | Self::SourceChanged
+            | Self::NotValid
+            | Self::Surplus
+            | Self::Invalid { .. } => false,
         }
     }
 }
@@ -128,6 +138,9 @@ pub struct Segment {
 pub struct Resolved {
     /// By attribute, the segments in the order of their days; never empty.
     pub attributes: BTreeMap<AttributePath, Vec<Segment>>,
+    /// The change requests, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Request>,
 }
 
 impl Resolved {
@@ -178,6 +191,9 @@ pub struct GoldenRecord {
     /// By attribute, the values in the order of their days; the first one holds something. An
     /// attribute without a survivor and without a contest on any day is absent.
     pub attributes: BTreeMap<AttributePath, Vec<GoldenValue>>,
+    /// The change requests, by id: pending ones whole, of decided ones who did what and when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, Request>,
 }
 
 /// Why bytes are not a golden record. Nothing was changed.
@@ -198,7 +214,8 @@ impl GoldenRecord {
             });
             (!values.is_empty()).then(|| (path.clone(), values))
         });
-        Self { record, attributes: attributes.collect() }
+        let requests = resolved.requests.iter().map(|(id, of)| (id.clone(), of.stored()));
+        Self { record, attributes: attributes.collect(), requests: requests.collect() }
     }
 
     /// A record on which nothing is claimed.

@@ -5,6 +5,7 @@ pub mod claim;
 pub mod code_list;
 pub mod document;
 pub mod golden_record;
+pub mod governance;
 pub mod id;
 pub mod issue;
 pub mod limits;

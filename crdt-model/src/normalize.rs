@@ -38,6 +38,7 @@ pub(crate) use self::suggest::nearest;
 use crate::attribute::{
     Attribute, Fault, Flaw, KeyType, ValueType, lookup, parse_date, quote, table,
 };
+use crate::governance;
 use crate::path::{AttributePath, CLAIM_KEY_MAX};
 use crate::value::{Assertion, RESERVED_MEMBERS, Scalar, Statement, Value};
 
@@ -97,6 +98,10 @@ pub fn canonical_path(path: &AttributePath, context: &Context) -> Result<Attribu
 }
 
 fn attribute_of(path: &AttributePath) -> Result<&'static Attribute, Fault> {
+    let section = path.as_str().split('/').next().unwrap_or_default();
+    if let Some(flaw) = governance::closed_section(section) {
+        return Err(flaw.at(path));
+    }
     lookup(path).ok_or_else(|| {
         let segments = path.segments();
         // Anything is near to a name that customers define.

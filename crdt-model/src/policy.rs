@@ -49,6 +49,8 @@ pub enum Rule {
     OwnerElseLeast,
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
+    /// A steward's override stands. Shown as what decided; no policy can name it.
+    Override,
 }
 
 impl Rule {
@@ -64,6 +66,7 @@ impl Rule {
             Self::Greatest => "Most conservative value",
             Self::OwnerElseLeast => "Owner region decides, else the least value",
             Self::AnyBlock => "Blocked while any block stands",
+            Self::Override => "A steward's override stands",
         }
     }
 
@@ -76,7 +79,7 @@ impl Rule {
                 true
             }
             Self::AddWins => is_item,
-            Self::LastWriter | Self::SourcePriority => false,
+            Self::LastWriter | Self::SourcePriority | Self::Override => false,
         }
     }
 }

@@ -4,9 +4,11 @@
 //! the whole timeline: future-dated claims are in it, and a reader cuts it at a day. Nothing in it
 //! depends on the order in which claims arrived.
 //!
+//! [`crate::governance`] speaks first: what comes here is what requests and overrides made of the claims.
 //! `standing` decides which claims take part and on which days, `rules` decides among those that do,
 //! and `owner` says whose word an owner's rule asks for.
 
+mod overriding;
 mod owner;
 mod rules;
 mod standing;
@@ -21,6 +23,8 @@ use self::standing::Entry;
 use crate::attribute::{self, Attribute};
 use crate::claim::{Claim, ClaimSet};
 use crate::golden_record::{Candidate, Loser, LossReason, Resolution, Resolved, Segment};
+use crate::governance::{Governed, govern};
+use crate::id::Region;
 use crate::path::AttributePath;
 use crate::policy::{Policy, Rule};
 
@@ -32,14 +36,38 @@ pub use self::standing::CLAIMS_PER_REGION_MAX;
 /// all are released, invalid or not the owner's is there without a winner.
 #[must_use]
 pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
+    let Governed { claims, requests } = govern(claims);
+    let claims = claims.as_ref();
     let home = Home::resolve(policy, claims);
-    let mut resolved = Resolved::default();
+    let mut resolved = Resolved { requests, ..Resolved::default() };
     for group in claims.by_attribute() {
         let Some(field) = Field::read(policy, claims, group) else { continue };
         let ownership = Ownership::of(policy, claims, &home, field.path);
         resolved.attributes.insert(field.path.clone(), field.timeline(&ownership));
     }
     resolved
+}
+
+/// The region whose word an attribute of a record asks for on a day; `None` where the rule asks for
+/// nobody's, or nobody owns it yet.
+#[must_use]
+pub fn owner(
+    policy: &Policy,
+    claims: &ClaimSet,
+    path: &AttributePath,
+    day: Date,
+) -> Option<Region> {
+    if !asks_owner(policy.rule_for(attribute::lookup(path), path)) {
+        return None;
+    }
+    let Governed { claims, .. } = govern(claims);
+    let home = Home::resolve(policy, claims.as_ref());
+    let ownership = Ownership::of(policy, claims.as_ref(), &home, path);
+    ownership.on(Some(day)).cloned()
+}
+
+const fn asks_owner(rule: Rule) -> bool {
+    matches!(rule, Rule::Owner | Rule::OwnerElseLeast)
 }
 
 /// One attribute of one record: its claims, and what decides among them.
@@ -50,6 +78,8 @@ struct Field<'a> {
     attribute: Option<&'static Attribute>,
     rule: Rule,
     entries: Vec<Entry<'a>>,
+    /// Which of the entries are overrides.
+    overrides: Vec<bool>,
 }
 
 impl<'a> Field<'a> {
@@ -58,8 +88,9 @@ impl<'a> Field<'a> {
         let path = &group.first()?.path;
         let attribute = attribute::lookup(path);
         let rule = policy.rule_for(attribute, path);
-        let entries = standing::entries(claims, attribute, rule, group);
-        let field = Self { policy, claims, path, attribute, rule, entries };
+        let mut entries = standing::entries(claims, attribute, rule, group);
+        let overrides = overriding::settle(claims, group, &mut entries);
+        let field = Self { policy, claims, path, attribute, rule, entries, overrides };
         (!field.entries.is_empty()).then_some(field)
     }
 
@@ -100,7 +131,11 @@ impl<'a> Field<'a> {
             owner,
             live,
         };
-        let mut verdict = contest.decide(self.rule);
+        let overriding = |index: &usize| self.overrides[places[*index]];
+        let overriding: Vec<usize> = (0..places.len()).filter(overriding).collect();
+        let is_overridden = !overriding.is_empty();
+        let mut verdict =
+            if is_overridden { contest.overridden(&overriding) } else { contest.decide(self.rule) };
         let winner = verdict.winner.map(|index| places[index]);
         let mut reasons: Vec<Option<LossReason>> = vec![None; self.entries.len()];
         for (index, place) in places.iter().enumerate() {
@@ -114,8 +149,8 @@ impl<'a> Field<'a> {
             })
             .collect();
         Resolution {
-            rule: self.rule,
-            owner: owner.cloned(),
+            rule: if is_overridden { Rule::Override } else { self.rule },
+            owner: owner.filter(|_| !is_overridden).cloned(),
             winner: winner.map(|place| self.entries[place].candidate()),
             losers,
             disagreement: contest.disagrees(),
@@ -124,7 +159,7 @@ impl<'a> Field<'a> {
     }
 
     const fn asks_owner(&self) -> bool {
-        matches!(self.rule, Rule::Owner | Rule::OwnerElseLeast)
+        asks_owner(self.rule)
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use crate::attribute::{Fault, Flaw, Node, ValueType, quote, root};
+use crate::governance;
 use crate::limits::{FAULTS_MAX, PATCH_MAX};
 use crate::normalize::did_you_mean;
 use crate::path::AttributePath;
@@ -57,6 +58,13 @@ impl Walk {
                 return;
             }
             self.keys.push(key.clone());
+            if self.keys.len() == 1
+                && let Some(flaw) = governance::closed_section(key)
+            {
+                self.faults.push(flaw.at_keys(&self.keys));
+                self.keys.pop();
+                continue;
+            }
             match node.literal(key).or_else(|| node.placeholder()) {
                 Some(next) => self.visit(next, json),
                 None => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use serde_json::Value as Json;
 
 use super::checksum::{digits, is_gs1, is_iban_checksum, mod_97};
 use super::fault::{Fault, Flaw, quote};
@@ -13,7 +14,7 @@ use super::{Attribute, Member, ValueType};
 use crate::id::RecordId;
 use crate::limits::{FIELD_MAX, INT_MAX};
 use crate::path::AttributePath;
-use crate::value::{Assertion, Cell, Scalar, Statement, Value};
+use crate::value::{Assertion, Cell, Scalar, Statement, Value, canonical_json};
 
 /// The most characters of the reason of a release.
 const REASON_MAX: usize = 500;
@@ -209,11 +210,34 @@ fn check_text(kind: &ValueType, text: &str) -> Result<(), Flaw> {
             text,
             "the id of a customer record (UUID)",
         ),
+        ValueType::Json(most) => named(
+            is_canonical_object(text, *most),
+            "json-malformed",
+            text,
+            &format!("a canonical JSON object of up to {most} bytes"),
+        ),
         ValueType::Bool
         | ValueType::Present
         | ValueType::Int(..)
         | ValueType::Money(_)
         | ValueType::Group(_) => Err(Flaw::new("wrong-type", "This does not take a text.")),
+    }
+}
+
+/// A JSON object that is its own canonical form. Numbers are whole, so that no release rounds them.
+fn is_canonical_object(text: &str, most: usize) -> bool {
+    let is_object = text.len() <= most && text.starts_with('{');
+    let json = is_object.then(|| serde_json::from_str::<Json>(text).ok()).flatten();
+    json.is_some_and(|json| has_whole_numbers(&json) && canonical_json(&json) == text)
+}
+
+// As deep as the parser goes.
+fn has_whole_numbers(json: &Json) -> bool {
+    match json {
+        Json::Number(number) => number.as_i64().is_some_and(|n| (-INT_MAX..=INT_MAX).contains(&n)),
+        Json::Array(items) => items.iter().all(has_whole_numbers),
+        Json::Object(members) => members.values().all(has_whole_numbers),
+        Json::Null | Json::Bool(_) | Json::String(_) => true,
     }
 }
 

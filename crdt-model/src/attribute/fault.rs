@@ -27,12 +27,14 @@ const POINTER_MAX: usize = 512;
 /// | `email-malformed` | not an e-mail address (RFC 5321) |
 /// | `field-too-large` | the claim has more bytes than a field may have |
 /// | `gln-malformed` | not thirteen digits |
+/// | `governed` | a fact of governance: requests and overrides have their own endpoints |
 /// | `group-empty` | an object without a single member |
 /// | `iban-checksum` | the check digits of an IBAN are wrong |
 /// | `iban-malformed` | not an IBAN (ISO 13616) of its country |
 /// | `item-malformed` | the key of an item, such as a tax id or a sales area, has the wrong shape |
 /// | `item-mismatch` | the key of an item and its value say different things |
 /// | `item-twice` | two spellings of one item in one patch |
+/// | `json-malformed` | not a canonical JSON object (RFC 8785) of the size allowed |
 /// | `language-malformed` | not a language tag (BCP 47) |
 /// | `lei-malformed` | not a legal entity identifier (ISO 17442) |
 /// | `member-missing` | a group lacks a member that it needs |
@@ -56,7 +58,7 @@ const POINTER_MAX: usize = 512;
 /// | `vat-malformed` | not a VAT number of its country |
 /// | `word-unknown` | not one of the words that the attribute takes |
 /// | `wrong-type` | a text, number, boolean or object where another is asked for |
-pub const CODES: [&str; 43] = [
+pub const CODES: [&str; 45] = [
     "attribute-unknown",
     "bic-malformed",
     "check-digit",
@@ -71,12 +73,14 @@ pub const CODES: [&str; 43] = [
     "email-malformed",
     "field-too-large",
     "gln-malformed",
+    "governed",
     "group-empty",
     "iban-checksum",
     "iban-malformed",
     "item-malformed",
     "item-mismatch",
     "item-twice",
+    "json-malformed",
     "language-malformed",
     "lei-malformed",
     "member-missing",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use super::table::facts as fact_rows;
 use super::{Attribute, table};
 
 /// Everything that can follow one segment of a path.
@@ -14,7 +15,7 @@ pub(crate) struct Node {
     placeholder: Option<Box<Self>>,
 }
 
-/// The tree of the whole table.
+/// The tree of the whole table of the golden record.
 pub(crate) fn root() -> &'static Node {
     static ROOT: LazyLock<Node> = LazyLock::new(|| {
         let mut root = Node::default();
@@ -24,6 +25,18 @@ pub(crate) fn root() -> &'static Node {
         root
     });
     &ROOT
+}
+
+/// The tree of the facts of governance, which no walk through a record's JSON enters.
+pub(crate) fn facts() -> &'static Node {
+    static FACTS: LazyLock<Node> = LazyLock::new(|| {
+        let mut root = Node::default();
+        for fact in fact_rows() {
+            root.add(fact);
+        }
+        root
+    });
+    &FACTS
 }
 
 impl Node {

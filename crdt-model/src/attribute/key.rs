@@ -3,7 +3,8 @@
 
 use super::check::{is_code, is_email, is_iban, is_phone, is_plain_text};
 use super::fault::{Flaw, quote};
-use crate::id::{RecordId, Region};
+use crate::id::{RecordId, Region, parse_hex};
+use crate::path::AttributePath;
 use crate::value::RESERVED_MEMBERS;
 
 /// What one placeholder of a pattern stands for.
@@ -49,12 +50,18 @@ pub enum KeyType {
     Reference,
     /// A segment of an attribute that customers define.
     Defined,
+    /// A principal, as commits name it.
+    Principal,
+    /// The path of another attribute; a long one is replaced by its digest.
+    Path,
 }
 
 /// The most characters of an identifier in another system.
 pub(crate) const FOREIGN_ID_MAX: usize = 64;
 /// What the key of a long name starts with; the digest follows.
 pub(crate) const NAME_DIGEST: &str = "b3-";
+/// The most bytes of a principal that can stand in a key, escaped.
+pub(crate) const PRINCIPAL_MAX: usize = 240;
 
 impl KeyType {
     /// Judges the canonical form of a key. Uses shapes and arithmetic alone.
@@ -125,6 +132,8 @@ impl KeyType {
             }),
             Self::Reference => is_foreign(key, 35),
             Self::Defined => is_foreign(key, 64),
+            Self::Principal => is_foreign(key, 128),
+            Self::Path => key.parse::<AttributePath>().is_ok() || is_digest(key),
         }
     }
 
@@ -150,6 +159,8 @@ impl KeyType {
             Self::Account => "a bank account: write an IBAN, or SCHEME:account where there is none",
             Self::Reference => "a reference of 1 to 35 characters",
             Self::Defined => "a name of 1 to 64 characters",
+            Self::Principal => "a principal: a name of 1 to 128 characters",
+            Self::Path => "the path of an attribute, like general/language",
         }
     }
 
@@ -184,7 +195,9 @@ impl KeyType {
             | Self::Endpoint
             | Self::Usage
             | Self::Reference
-            | Self::Defined => Vec::new(),
+            | Self::Defined
+            | Self::Principal
+            | Self::Path => Vec::new(),
         }
     }
 
@@ -225,6 +238,10 @@ fn is_tax_id(key: &str) -> bool {
     matches!(parts[..], [country, kind, value] if is_country_shape(country)
         && is_length(kind, 2, 10) && kind.bytes().all(is_upper)
         && is_length(value, 2, 32) && value.bytes().all(is_upper))
+}
+
+fn is_digest(key: &str) -> bool {
+    key.strip_prefix(NAME_DIGEST).is_some_and(|digits| parse_hex::<16>(digits).is_some())
 }
 
 fn is_record(text: &str) -> bool {

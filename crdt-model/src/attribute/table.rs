@@ -3,6 +3,7 @@
 
 mod code_list;
 mod credit;
+mod governance;
 mod org;
 mod party;
 mod place;
@@ -12,7 +13,9 @@ use std::sync::LazyLock;
 
 use super::{Attribute, Class, KeyType, Member, ValueType};
 
-/// Every attribute, section by section.
+pub(crate) use self::governance::TEXT_MAX;
+
+/// Every attribute of the golden record, section by section.
 #[must_use]
 pub fn table() -> &'static [Attribute] {
     static TABLE: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
@@ -28,6 +31,11 @@ pub fn table() -> &'static [Attribute] {
         .concat()
     });
     &TABLE
+}
+
+/// The facts of governance: stored like attributes, and no part of the golden record.
+pub(crate) const fn facts() -> &'static [Attribute] {
+    governance::FACTS
 }
 
 /// What a block or hold says.

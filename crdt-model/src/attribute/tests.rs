@@ -71,6 +71,8 @@ fn example_key(kind: KeyType) -> &'static str {
         KeyType::Account => "DE89370400440532013000",
         KeyType::Reference => "M-2026/1",
         KeyType::Defined => "loyalty tier",
+        KeyType::Principal => "anna@example.com",
+        KeyType::Path => "bank/DE89370400440532013000",
     }
 }
 

@@ -50,13 +50,18 @@ impl Loser {
                 | Rule::Owner
                 | Rule::AddWins
                 | Rule::Greatest
-                | Rule::AnyBlock => lost("the more conservative one counts"),
+                | Rule::AnyBlock
+                | Rule::Override => lost("the more conservative one counts"),
             },
             LossReason::NotComparable => {
                 lost("the two cannot be compared, so the one that stood first stays")
             }
             LossReason::AlsoBlocks => {
                 format!("{claim} blocks as well. Shown is the block that was set first, {other}.")
+            }
+            LossReason::Overridden => lost("a steward's override stands"),
+            LossReason::SourceChanged => {
+                out("it stood until a source said something new, and one has")
             }
             LossReason::Released => out("it was lifted by someone who had seen it"),
             LossReason::NotValid => out("it does not hold on this day"),

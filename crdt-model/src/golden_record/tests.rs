@@ -32,7 +32,8 @@ fn contest(reason: LossReason) -> Resolution {
 }
 
 fn record(segments: Vec<Segment>) -> GoldenRecord {
-    let resolved = Resolved { attributes: BTreeMap::from([(TERMS.parse().unwrap(), segments)]) };
+    let attributes = BTreeMap::from([(TERMS.parse().unwrap(), segments)]);
+    let resolved = Resolved { attributes, ..Resolved::default() };
     GoldenRecord::from_resolved(RecordId::from_bytes([1; 16]), &resolved)
 }
 
@@ -158,6 +159,14 @@ fn the_sentences_are_fit_for_a_clerk() {
         (
             LossReason::Released,
             "NT60 of crm-amer (AMER) does not take part: it was lifted by someone who had seen it.",
+        ),
+        (
+            LossReason::Overridden,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): a steward's override stands.",
+        ),
+        (
+            LossReason::SourceChanged,
+            "NT60 of crm-amer (AMER) does not take part: it stood until a source said something new, and one has.",
         ),
         (
             LossReason::NotValid,

@@ -13,7 +13,12 @@ const NAME_MAX: usize = 200;
 pub(super) fn canonical(kind: KeyType, written: &str, context: &Context) -> Result<String, Flaw> {
     let line = text::line(written)?;
     let key = match kind {
-        KeyType::Id | KeyType::Code | KeyType::Reference | KeyType::Defined => line,
+        KeyType::Id
+        | KeyType::Code
+        | KeyType::Reference
+        | KeyType::Defined
+        | KeyType::Principal
+        | KeyType::Path => line,
         KeyType::Scheme => line.to_ascii_lowercase(),
         KeyType::Organisation | KeyType::Region | KeyType::Endpoint => line.to_ascii_uppercase(),
         KeyType::SalesArea => parts(&line.replace('/', ":")).join(":").to_ascii_uppercase(),

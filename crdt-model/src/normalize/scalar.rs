@@ -86,6 +86,7 @@ fn canonical_text(kind: &ValueType, written: &str, context: &Context) -> Result<
         ValueType::Record => record(&text::line(written)?),
         ValueType::Text(_)
         | ValueType::Code(_)
+        | ValueType::Json(_)
         | ValueType::Bool
         | ValueType::Present
         | ValueType::Int(..)

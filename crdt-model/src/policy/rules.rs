@@ -83,6 +83,7 @@ pub(super) const LISTED: &[(&str, Rule)] = &[
     ("block/order", AnyBlock),
     ("block/delivery", AnyBlock),
     ("block/billing", AnyBlock),
+    ("block/payment", AnyBlock),
     ("credit/{segment}/limit", OwnerElseLeast),
     ("credit/{segment}/block", AnyBlock),
     ("credit/{segment}/risk_class", Greatest),

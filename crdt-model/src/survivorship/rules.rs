@@ -34,7 +34,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn and(mut self, others: &[usize], reason: &LossReason) -> Self {
+    pub(super) fn and(mut self, others: &[usize], reason: &LossReason) -> Self {
         self.reasons.extend(others.iter().map(|other| (*other, reason.clone())));
         self
     }
@@ -43,7 +43,7 @@ impl Verdict {
 impl Contest<'_> {
     pub(super) fn decide(&self, rule: Rule) -> Verdict {
         let all: Vec<usize> = (0..self.live.len()).collect();
-        let mut verdict = match rule {
+        let verdict = match rule {
             Rule::LastWriter => self.last_writer(&all),
             Rule::SourcePriority | Rule::AddWins => self.source_priority(&all),
             Rule::Owner => {
@@ -59,7 +59,14 @@ impl Contest<'_> {
                 }
             },
             Rule::AnyBlock => self.any_block(&all),
+            // Shown where an override decides; the lint lets no policy name it.
+            Rule::Override => self.last_writer(&all),
         };
+        self.agreed(verdict)
+    }
+
+    /// The verdict in which those who say what the survivor says have not lost.
+    pub(super) fn agreed(&self, mut verdict: Verdict) -> Verdict {
         if let Some(winner) = verdict.winner {
             for (place, reason) in &mut verdict.reasons {
                 if self.live[*place].value == self.live[winner].value {
@@ -91,7 +98,7 @@ impl Contest<'_> {
     ///
     /// Causality comes before clocks: a node whose clock runs ahead must not beat those who had read
     /// its value and decided otherwise.
-    fn last_writer(&self, among: &[usize]) -> Verdict {
+    pub(super) fn last_writer(&self, among: &[usize]) -> Verdict {
         let is_superseded = |place: &usize| among.iter().any(|by| self.supersedes(*by, *place));
         let (superseded, latest): (Vec<usize>, Vec<usize>) =
             among.iter().copied().partition(is_superseded);
@@ -116,7 +123,8 @@ impl Contest<'_> {
     }
 
     fn by_owner(&self, among: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let is_owner = |place: &usize| Some(&self.live[*place].claim.origin.region) == self.owner;
+        let speaks = |owner, place: usize| self.claims.speaks_for(self.live[place].claim, owner);
+        let is_owner = |place: &usize| self.owner.is_some_and(|owner| speaks(owner, *place));
         among.iter().copied().partition(is_owner)
     }
 
@@ -158,7 +166,7 @@ impl Contest<'_> {
     fn had_seen(&self, later: &Claim, earlier: &Claim) -> bool {
         let commits = [later, earlier].map(|claim| &claim.origin.commit);
         commits[0] == commits[1]
-            || (later.source != earlier.source && self.claims.has_seen(commits[0], commits[1]))
+            || (later.source != earlier.source && self.claims.saw(later, earlier))
     }
 
     /// A total order by time; commit, source and place settle what time leaves open.

@@ -88,13 +88,7 @@ pub(super) fn entries<'a>(
         entries.push(Entry { claim, fate });
     }
     for entry in entries.iter_mut().filter(|entry| entry.fate.is_ok()) {
-        let claim = &entry.claim.origin.commit;
-        let is_released = releases.iter().any(|release| {
-            // A writer who blocks and releases in one breath has not seen the block before.
-            let release = &release.origin.commit;
-            release != claim && claims.has_seen(release, claim)
-        });
-        if is_released {
+        if releases.iter().any(|release| claims.lifts(release, entry.claim)) {
             entry.fate = Err(LossReason::Released);
         }
     }

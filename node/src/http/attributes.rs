@@ -149,6 +149,7 @@ fn type_of(value: ValueType) -> TypeView {
         ValueType::Duns => named("duns"),
         ValueType::Gln => named("gln"),
         ValueType::Record => named("record"),
+        ValueType::Json(max) => TypeView { max_length: Some(max), ..named("json") },
         ValueType::Group(members) => {
             TypeView { members: members.iter().map(member).collect(), ..named("group") }
         }

@@ -242,6 +242,7 @@ fn takes(value: &ValueType) -> String {
         ValueType::Duns => "D-U-N-S number".to_owned(),
         ValueType::Gln => "GLN".to_owned(),
         ValueType::Record => "customer id".to_owned(),
+        ValueType::Json(most) => format!("canonical JSON object ≤ {most} bytes"),
         ValueType::Group(members) => {
             let member = |member: &attribute::Member| {
                 let mark = if member.required { "**" } else { "" };

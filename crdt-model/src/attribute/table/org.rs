@@ -114,4 +114,5 @@ pub(super) const SALES: &[Attribute] = &[
     plain("block/order", "Central order block", ValueType::Group(BLOCK)).money(),
     plain("block/delivery", "Central delivery block", ValueType::Group(BLOCK)).money(),
     plain("block/billing", "Central billing block", ValueType::Group(BLOCK)).money(),
+    plain("block/payment", "Central payment block", ValueType::Group(BLOCK)).money(),
 ];

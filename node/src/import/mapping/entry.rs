@@ -111,6 +111,7 @@ impl Kind {
             | ValueType::Lei
             | ValueType::Duns
             | ValueType::Gln
+            | ValueType::Json(_)
             | ValueType::Group(_) => Self::Text,
         }
     }

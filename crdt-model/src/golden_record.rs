@@ -221,7 +221,7 @@ impl GoldenRecord {
     /// A record on which nothing is claimed.
     #[must_use]
     pub const fn empty(record: RecordId) -> Self {
-        Self { record, attributes: BTreeMap::new() }
+        Self { record, attributes: BTreeMap::new(), requests: BTreeMap::new() }
     }
 
     /// The canonical JSON (RFC 8785): equal records have equal bytes.

@@ -54,6 +54,14 @@ pub enum LossReason {
     NotComparable,
     /// It blocks as well; the block that is shown was set first.
     AlsoBlocks,
+    /// Another claim was there first.
+    Newer,
+    /// Fewer sources state its value.
+    Rarer,
+    /// Another claim has more members or a longer text.
+    LessComplete,
+    /// It is not of the source that wins the attribute that this one follows.
+    NotFollowed,
     /// A release or removal had seen it.
     Released,
     /// It does not hold on the day asked for.
@@ -79,7 +87,11 @@ impl LossReason {
             | Self::NotOwner
             | Self::LessConservative
             | Self::NotComparable
-            | Self::AlsoBlocks => true,
+            | Self::AlsoBlocks
+            | Self::Newer
+            | Self::Rarer
+            | Self::LessComplete
+            | Self::NotFollowed => true,
             Self::Released | Self::NotValid | Self::Surplus | Self::Invalid { .. } => false,
         }
     }

@@ -5,8 +5,9 @@
 //! depends on the order in which claims arrived.
 //!
 //! `standing` decides which claims take part and on which days, `rules` decides among those that do,
-//! and `owner` says whose word an owner's rule asks for.
+//! `owner` says whose word an owner's rule asks for, and `follow` whom a following attribute follows.
 
+mod follow;
 mod owner;
 mod rules;
 mod standing;
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use self::follow::Leader;
 use self::owner::{Home, Ownership};
 use self::rules::{Contest, Live};
 use self::standing::Entry;
@@ -37,7 +39,8 @@ pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
     for group in claims.by_attribute() {
         let Some(field) = Field::read(policy, claims, group) else { continue };
         let ownership = Ownership::of(policy, claims, &home, field.path);
-        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership));
+        let leader = Leader::of(&field, &home);
+        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership, &leader));
     }
     resolved
 }
@@ -64,7 +67,7 @@ impl<'a> Field<'a> {
     }
 
     /// The segments, in order of their days; neighbours differ.
-    fn timeline(&self, ownership: &Ownership<'_>) -> Vec<Segment> {
+    fn timeline(&self, ownership: &Ownership<'_>, leader: &Leader) -> Vec<Segment> {
         let mut days: BTreeSet<Date> = BTreeSet::new();
         for standing in self.entries.iter().filter_map(|entry| entry.fate.as_ref().ok()) {
             days.extend(standing.from);
@@ -73,9 +76,10 @@ impl<'a> Field<'a> {
         if self.asks_owner() {
             days.extend(ownership.days());
         }
+        days.extend(leader.days());
         let mut segments: Vec<Segment> = Vec::new();
         for from in std::iter::once(None).chain(days.into_iter().map(Some)) {
-            let resolution = self.resolution(from, ownership);
+            let resolution = self.resolution(from, ownership, leader);
             if segments.last().is_none_or(|before| before.resolution != resolution) {
                 segments.push(Segment { from, resolution });
             }
@@ -84,7 +88,12 @@ impl<'a> Field<'a> {
     }
 
     /// What holds on a day; `None` is the time before the first day that anything names.
-    fn resolution(&self, day: Option<Date>, ownership: &Ownership<'_>) -> Resolution {
+    fn resolution(
+        &self,
+        day: Option<Date>,
+        ownership: &Ownership<'_>,
+        leader: &Leader,
+    ) -> Resolution {
         let owner = if self.asks_owner() { ownership.on(day) } else { None };
         let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
             .filter_map(|(place, entry)| {
@@ -98,6 +107,7 @@ impl<'a> Field<'a> {
             claims: self.claims,
             attribute: self.attribute,
             owner,
+            leader: leader.on(day),
             live,
         };
         let mut verdict = contest.decide(self.rule);

@@ -50,13 +50,25 @@ impl Loser {
                 | Rule::Owner
                 | Rule::AddWins
                 | Rule::Greatest
-                | Rule::AnyBlock => lost("the more conservative one counts"),
+                | Rule::AnyBlock
+                | Rule::Oldest
+                | Rule::MostFrequent
+                | Rule::MostComplete
+                | Rule::Follow
+                | Rule::Override => lost("the more conservative one counts"),
             },
             LossReason::NotComparable => {
                 lost("the two cannot be compared, so the one that stood first stays")
             }
             LossReason::AlsoBlocks => {
                 format!("{claim} blocks as well. Shown is the block that was set first, {other}.")
+            }
+            LossReason::Newer => lost("the oldest claim counts"),
+            LossReason::Rarer => lost("more sources say so"),
+            LossReason::LessComplete => lost("the other one says more"),
+            LossReason::NotFollowed => {
+                let leader = winner.map_or("another source", |winner| winner.source.as_str());
+                lost(&format!("{leader} decides here as on the attribute that this one follows"))
             }
             LossReason::Released => out("it was lifted by someone who had seen it"),
             LossReason::NotValid => out("it does not hold on this day"),

@@ -179,7 +179,7 @@ impl Lint<'_> {
     fn rules(&mut self) {
         for (written, rule) in &self.policy.rules {
             let at = entry("rules", written);
-            if plain_word(rule) == "override" {
+            if *rule == Rule::Override {
                 let text = "A steward's override decides by itself where one stands. Choose the rule \
                             that decides where none does.";
                 self.fault(&at, "rule-not-choosable", text);

@@ -7,11 +7,6 @@ use super::{Lint, attribute_named, entry, plain_word};
 use crate::attribute::{self, Attribute, quote};
 use crate::policy::Rule;
 
-/// Whether the rule is the one that takes the value of another attribute's winner.
-fn is_follow(rule: Rule) -> bool {
-    plain_word(&rule) == "follow"
-}
-
 impl Lint<'_> {
     /// The attribute and the rule at the end of the chain of an attribute; `None` when there is no end.
     pub(super) fn followed(
@@ -22,7 +17,7 @@ impl Lint<'_> {
     ) -> Option<(Attribute, Rule)> {
         let (mut at, mut rule, mut key) = (*attribute, rule, written);
         for _ in 0..=attribute::table().len() {
-            if !is_follow(rule) {
+            if rule != Rule::Follow {
                 return Some((at, rule));
             }
             let follows = &self.policy.follows;
@@ -36,7 +31,7 @@ impl Lint<'_> {
     }
 
     pub(super) fn follows(&mut self) {
-        for (written, rule) in self.policy.rules.iter().filter(|(_, rule)| is_follow(**rule)) {
+        for (written, rule) in self.policy.rules.iter().filter(|(_, rule)| **rule == Rule::Follow) {
             let pattern = attribute_named(written).map_or("", |attribute| attribute.pattern);
             let follows = &self.policy.follows;
             if !follows.contains_key(written) && !follows.contains_key(pattern) {
@@ -65,7 +60,7 @@ impl Lint<'_> {
             *key == written
                 || attribute_named(key).is_ok_and(|named| named.pattern == follower.pattern)
         });
-        if !of_it.any(|(_, rule)| is_follow(*rule)) {
+        if !of_it.any(|(_, rule)| *rule == Rule::Follow) {
             let text = format!(
                 "The rule of {} is not follow, so this entry does nothing. Write \"follow\" into \
                  [rules] or remove the entry.",

@@ -167,6 +167,64 @@ fn an_entry_of_follows_without_the_rule_does_nothing_and_is_refused() {
 }
 
 #[test]
+fn what_follows_must_say_what_and_the_end_of_the_chain_must_be_safe() {
+    for (lines, expected) in [
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\"name/local\" = \"name/legal\"",
+            &[][..],
+        ),
+        ("[rules]\n\"name/local\" = \"follow\"", &["rules.\"name/local\" follow-missing"]),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\"name/local\" = \"name/leagl\"",
+            &["follows.\"name/local\" attribute-unknown"],
+        ),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\
+             \"name/local\" = \"company/{company_code}/sort_key\"",
+            &["follows.\"name/local\" follow-placeholders"],
+        ),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n\"name/person\" = \"follow\"\n[follows]\n\
+             \"name/local\" = \"name/person\"\n\"name/person\" = \"name/local\"",
+            &["follows.\"name/local\" follow-cycle"],
+        ),
+        // Money may follow what an owner decides, and not what the last writer decides.
+        (
+            "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
+             \"bank/{iban}/verification\" = \"compliance/retention_class\"",
+            &[],
+        ),
+        (
+            "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
+             \"bank/{iban}/verification\" = \"general/website\"",
+            &["rules.\"bank/{iban}/verification\" not-conservative"],
+        ),
+    ] {
+        assert_eq!(faults(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn the_rules_that_chance_can_sway_decide_nothing_about_money() {
+    for rule in ["oldest", "most-frequent", "most-complete"] {
+        let of = |attribute| faults(&format!("[rules]\n\"{attribute}\" = \"{rule}\""));
+        assert_eq!(of("name/legal"), Vec::<String>::new());
+        assert_eq!(
+            of("credit/{segment}/limit"),
+            ["rules.\"credit/{segment}/limit\" not-conservative"]
+        );
+    }
+}
+
+#[test]
+fn an_override_is_no_choice() {
+    assert_eq!(
+        faults("[rules]\n\"name/legal\" = \"override\""),
+        ["rules.\"name/legal\" rule-not-choosable"]
+    );
+}
+
+#[test]
 fn a_circle_is_named_whole_and_once() {
     let lines = "[follows]\n\"name/local\" = \"name/person\"\n\"name/person\" = \"name/legal\"\n\
                  \"name/legal\" = \"name/local\"\n\"general/website\" = \"name/legal\"";

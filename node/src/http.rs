@@ -23,6 +23,7 @@ mod network;
 mod openapi;
 mod policy;
 mod quarantine;
+mod requests;
 mod serve;
 mod status;
 #[cfg(test)]
@@ -151,6 +152,12 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(codes::list))
         .routes(routes!(codes::show, codes::patch))
         .routes(routes!(codes::impact))
+        .routes(routes!(requests::tasks))
+        .routes(routes!(requests::open))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::decide))
+        .routes(routes!(requests::lease))
+        .routes(routes!(requests::overrule))
         .routes(routes!(policy::show))
         .routes(routes!(policy::simulate))
         .routes(routes!(status::status))

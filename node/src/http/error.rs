@@ -97,6 +97,8 @@ pub(crate) static READ_ONLY_TOKEN: Kind =
     kind(S::FORBIDDEN, "read-only-token", "The token may only read");
 pub(crate) static REQUEST_INVALID: Kind =
     kind(S::BAD_REQUEST, "request-invalid", "The request cannot be read");
+pub(crate) static REQUEST_UNKNOWN: Kind =
+    kind(S::NOT_FOUND, "request-unknown", "There is no such change request");
 pub(crate) static ROSTER_REFUSED: Kind =
     kind(S::UNPROCESSABLE_ENTITY, "roster-refused", "The roster was not taken");
 pub(crate) static SEARCH_TOO_BROAD: Kind =
@@ -105,6 +107,8 @@ pub(crate) static SHUTTING_DOWN: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "shutting-down", "The node is shutting down");
 pub(crate) static SOURCE_NOT_ALLOWED: Kind =
     kind(S::FORBIDDEN, "source-not-allowed", "The token may not name this source");
+pub(crate) static STALE_BASE: Kind =
+    kind(S::CONFLICT, "stale-base", "What would change has changed meanwhile");
 pub(crate) static STORE_FAILED: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "store-failed", "The store failed");
 pub(crate) static STORE_FULL: Kind =
@@ -151,6 +155,9 @@ pub(crate) struct ChangedView {
     /// What the record shows now; absent when it shows nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) now: Option<serde_json::Value>,
+    /// What a change request proposes; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proposed: Option<serde_json::Value>,
 }
 
 /// A problem document (RFC 9457).

@@ -316,7 +316,8 @@ impl<S: Store> Driver<S> {
         let ops = overlay.into_ops();
         if !ops.is_empty() {
             self.store.apply(&ops, true)?;
-            if self.clock.now_ms() >= self.marked_ms + MARK_MS {
+            let now = self.clock.now_ms();
+            if now >= self.marked_ms + MARK_MS || now < self.marked_ms {
                 self.mark();
             }
         }

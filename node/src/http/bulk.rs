@@ -374,6 +374,8 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         | WriteRefusal::NotReady
         | WriteRefusal::NotAMember
         | WriteRefusal::Store { .. } => true,
+        // By splitting it is found which line it is.
+        WriteRefusal::Defect { .. } => false,
         WriteRefusal::Exists { .. }
         | WriteRefusal::Unknown { .. }
         | WriteRefusal::VersionMismatch { .. }

@@ -235,6 +235,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,
             WriteRefusal::NotAMember => &NOT_A_MEMBER,
+            WriteRefusal::Defect { .. } => &INTERNAL,
             WriteRefusal::Store { reason } => store_kind(reason),
         };
         if kind.is_of_node {

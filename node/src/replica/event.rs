@@ -254,6 +254,12 @@ pub enum WriteRefusal {
     /// The node is not, or no longer, a member of its network.
     #[error("this node is not a member of the network; let an operator admit it")]
     NotAMember,
+    /// What was made of the write broke a rule of ours: a defect of this release.
+    #[error("the write was not done by a defect of this release ({reason}); please report it")]
+    Defect {
+        /// What went wrong.
+        reason: String,
+    },
     /// The store failed or is full; what was durable before stays.
     #[error("the store cannot be written: {reason}")]
     Store {

@@ -213,11 +213,12 @@ impl History {
     ) -> Result<Vec<Verdict>, ReadError> {
         let header = &commit.signed.header;
         let records = Records::new(view);
+        let past = &Past::new(header, &self.vector, view);
         commit
             .records()
             .map(|(record, change)| {
                 let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
-                self.judge_item(&ItemOf { header, author, region, change }, &before, view)
+                self.judge_item(&ItemOf { header, author, region, change, past }, &before)
             })
             .collect()
     }
@@ -230,7 +231,6 @@ impl History {
         &self,
         item: &ItemOf<'_>,
         before: &CustomerDocument,
-        view: &dyn View,
     ) -> Result<Verdict, ReadError> {
         let header = item.header;
         let cut = self.roster.cut(item.author, &header.log, header.epoch);
@@ -242,7 +242,7 @@ impl History {
         }
         let author =
             Author { commit: header.commit(), time: header.time, region: item.region.clone() };
-        let past = Past { header, vector: &self.vector, view };
+        let past = item.past;
         let failed = Cell::new(None);
         let seen = |cause: &CommitRef| {
             past.includes(cause).unwrap_or_else(|error| {
@@ -399,12 +399,13 @@ impl History {
         let author = self.vector.get(&commit.log).ok_or_else(damaged)?.node;
         let region =
             self.roster.member_at(&author, header.epoch).ok_or_else(damaged)?.region.clone();
+        let past = &Past::new(header, &self.vector, records.view());
         for (index, (about, change)) in (0..).zip(whole.records()) {
             if about != *record {
                 continue;
             }
-            let item = ItemOf { header, author: &author, region: &region, change };
-            match self.judge_item(&item, &rebuilt.document, records.view())? {
+            let item = ItemOf { header, author: &author, region: &region, change, past };
+            match self.judge_item(&item, &rebuilt.document)? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
                     record: *record,
@@ -426,6 +427,7 @@ struct ItemOf<'a> {
     author: &'a NodeId,
     region: &'a Region,
     change: &'a [u8],
+    past: &'a Past<'a>,
 }
 
 /// A record built again from its commits.

@@ -14,6 +14,9 @@ pub const ITEM_BYTES_MAX: usize = 16 + (256 << 10);
 pub const HEADER_BYTES_MAX: usize = 128 << 10;
 /// Logs that a commit can follow. Only logs that moved since the author's last commit are named.
 pub const FOLLOWS_MAX: usize = 2_048;
+/// Logs of one author that no later log of its own goes on from: restores and lost disks leave a
+/// few behind. A member with more is not linked with: its key is stolen, or it is broken.
+pub const OPEN_LOGS_MAX: usize = 256;
 /// Bytes of principal, reason and request id together.
 pub const PROVENANCE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a frame as it travels.

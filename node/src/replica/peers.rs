@@ -119,14 +119,17 @@ impl Link {
     }
 }
 
-/// How far our clock is off the median of the peers heard within the hour, in milliseconds:
-/// positive when ours is ahead. None with fewer than [`CLOCK_PEERS_MIN`] such peers.
+/// How far our clock is off the median of the linked peers heard within the hour, in milliseconds:
+/// positive when ours is ahead. Of two middle readings the one nearer to ours counts, so that one
+/// wrong clock in a network of three stops nobody but its owner. None with fewer than
+/// [`CLOCK_PEERS_MIN`] such peers.
 pub(crate) fn clock_offset_ms<'a>(
     peers: impl Iterator<Item = &'a Peer>,
     now_ms: u64,
 ) -> Option<i64> {
     let mut offsets: Vec<i64> = peers
-        .filter(|peer| peer.heard_ms > 0 && now_ms.abs_diff(peer.heard_ms) <= CLOCK_READING_MS)
+        .filter(|peer| peer.link.is_some() && peer.heard_ms > 0)
+        .filter(|peer| now_ms.abs_diff(peer.heard_ms) <= CLOCK_READING_MS)
         .map(|peer| peer.clock_offset_ms)
         .collect();
     if offsets.len() < CLOCK_PEERS_MIN {
@@ -134,5 +137,6 @@ pub(crate) fn clock_offset_ms<'a>(
     }
     offsets.sort_unstable();
     let (low, high) = (offsets[(offsets.len() - 1) / 2], offsets[offsets.len() / 2]);
-    Some(-(low / 2 + high / 2 + (low % 2 + high % 2) / 2))
+    let nearer = if low.unsigned_abs() <= high.unsigned_abs() { low } else { high };
+    Some(nearer.saturating_neg())
 }

@@ -168,8 +168,9 @@ impl Replica {
     ) -> Outcome {
         let held = held_by_peer(&self.history.vector, told);
         let ours = &self.history.vector;
-        let ahead: u64 =
-            told.iter().map(|entry| entry.seq.saturating_sub(ours.seq(&entry.log))).sum();
+        let ahead = told.iter().fold(0_u64, |ahead, entry| {
+            ahead.saturating_add(entry.seq.saturating_sub(ours.seq(&entry.log)))
+        });
         let forked = told.iter().find(|entry| {
             let state = ours.get(&entry.log);
             state.is_some_and(|state| state.seq == entry.seq && first_8(&state.hash) != entry.hash)
@@ -213,9 +214,17 @@ impl Replica {
         let mut taken = BTreeSet::new();
         let mut gap = false;
         let mut fault = None;
+        let mut outcome = Ok(());
         for commit in commits {
             let at = commit.signed.header.commit();
-            let place = self.take(turn, commit)?;
+            let place = match self.take(turn, commit) {
+                Ok(place) => place,
+                Err(error) => {
+                    // What stood before it is taken, and the peers must hear of it.
+                    outcome = Err(error);
+                    break;
+                }
+            };
             match place {
                 Place::Next { .. } => {
                     taken.insert(at.log);
@@ -230,7 +239,9 @@ impl Replica {
             }
             let ours = self.history.vector.seq(&at.log);
             let Some(link) = self.links.get_mut(&id) else { continue };
-            link.holds(at.log, at.seq, ours);
+            if ours > 0 {
+                link.holds(at.log, at.seq, ours);
+            }
             link.progress_ms = turn.now_ms;
             let fresh = matches!(place, Place::Next { .. });
             if let Some(peer) = self.peers.get_mut(&link.peer)
@@ -250,7 +261,7 @@ impl Replica {
             None if gap && !self.told_lately(turn, id) => self.tell_vector(turn, id),
             None => {}
         }
-        self.pump_all(turn)
+        outcome.and(self.pump_all(turn))
     }
 
     fn told_lately(&self, turn: &Turn<'_>, id: LinkId) -> bool {
@@ -268,6 +279,9 @@ impl Replica {
             turn.persist(applied.ops);
             for text in applied.alarms {
                 self.alarm(turn, text);
+            }
+            if commit.signed.header.opening.is_some() {
+                self.shun_if_boundless(turn, *author);
             }
         }
         Ok(place)
@@ -291,6 +305,10 @@ impl Replica {
     fn ack(&mut self, id: LinkId, node: NodeId, entries: &[(LogId, u64)]) {
         for (log, seq) in entries {
             let ours = self.history.vector.seq(log);
+            if ours == 0 {
+                // Nobody may fill our memory with names of logs; one that exists is told again.
+                continue;
+            }
             if let Some(link) = self.links.get_mut(&id) {
                 link.holds(*log, *seq, ours);
             }

@@ -6,12 +6,14 @@
 mod absence;
 mod codecs;
 mod contact;
+mod excess;
 mod folding;
 mod net;
 mod poison;
 mod refusals;
 mod relays;
 mod revocation;
+mod rosters;
 mod transcripts;
 mod verify;
 mod writes;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crdt_model::document::{Author, ClaimEdit, CustomerDocument, Refusal, Version};
 use crdt_model::golden_record::{Resolution, Resolved};
-use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::id::{CommitRef, LogId, RecordId, Region, SourceName};
 use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
 use crdt_model::path::ClaimKey;
@@ -15,7 +15,8 @@ use jiff::civil::Date;
 
 use super::commit::{Draft, Head, Header, Note, Opening};
 use super::event::{
-    Effect, FieldReceipt, Precondition, RecordReceipt, RecordWrite, WriteRefusal, WriteRequest,
+    Effect, FieldReceipt, Precondition, Provenance, RecordReceipt, RecordWrite, WriteRefusal,
+    WriteRequest,
 };
 use super::history::{History, Verdict};
 use super::limits::{COMMIT_ITEMS_MAX, PROVENANCE_BYTES_MAX};
@@ -80,6 +81,16 @@ impl Writer<'_> {
             items,
         });
         Ok(Drafted { draft, verdicts, before })
+    }
+
+    /// Drafts a commit without items, which only says what its author has seen.
+    pub(crate) fn follow(&self, source: &SourceName) -> Draft {
+        let provenance = Provenance::default();
+        Draft {
+            header: self.header(self.history.vector.seq(&self.log.id) + 1),
+            note: Note { source: source.clone(), ruleset: RULESET, provenance },
+            items: Vec::new(),
+        }
     }
 
     fn header(&self, seq: u64) -> Header {
@@ -222,7 +233,7 @@ impl Drafted {
 /// What became of each edit. Without a document before, nothing was written.
 fn fields(
     write: &RecordWrite,
-    before: Option<(&crdt_model::id::SourceName, &CustomerDocument)>,
+    before: Option<(&SourceName, &CustomerDocument)>,
     resolved: &Resolved,
     today: Date,
 ) -> Vec<FieldReceipt> {

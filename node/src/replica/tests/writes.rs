@@ -1,7 +1,9 @@
 //! What becomes of a client's write.
 
 use super::net::{Net, START_MS, record, request, source, stated};
+use crate::replica::event::LinkId;
 use crate::replica::event::{Effect, Precondition, WriteRefusal, WriteRequest};
+use crate::replica::frame::{Frame, Heartbeat};
 
 fn with(precondition: Precondition, mut request: WriteRequest) -> WriteRequest {
     request.records[0].precondition = precondition;
@@ -167,6 +169,42 @@ fn a_clock_that_is_wrong_the_other_way_refuses_writes_too() {
     net.settle();
     let refused = net.write(0, request(0, record(1), &[("x/name", "A")]));
     assert_eq!(refused, Err(WriteRefusal::ClockSkew { offset_s: -360 }));
+}
+
+#[test]
+fn one_wrong_clock_in_a_network_of_three_stops_nobody_else() {
+    for wrong in [u64::MAX, 0, START_MS + 3_600_000] {
+        let mut net = Net::new(3);
+        net.meet(0, 1);
+        let link = net.meet(0, 2);
+        let digests = net.nodes[2].replica.digests();
+        let beat = Heartbeat { clock_ms: wrong, digests, linked: Vec::new() };
+        net.inject(link, 0, Frame::Heartbeat(beat).encode());
+        let written = net.write(0, request(0, record(1), &[("x/name", "A")]));
+        assert!(written.is_ok(), "{wrong}: {written:?}");
+    }
+}
+
+#[test]
+fn a_clock_counts_as_long_as_there_is_a_link() {
+    let mut net = Net::new(3);
+    net.meet(0, 1);
+    let link = net.meet(0, 2);
+    net.now_ms += 6 * 60_000;
+    net.join(1, 2);
+    net.now_ms -= 6 * 60_000;
+    for (at, link) in [(1, LinkId(1)), (2, link)] {
+        let beat = Heartbeat {
+            clock_ms: net.now_ms + 6 * 60_000,
+            digests: net.nodes[at].replica.digests(),
+            linked: Vec::new(),
+        };
+        net.inject(link, 0, Frame::Heartbeat(beat).encode());
+    }
+    let refused = net.write(0, request(0, record(1), &[("x/name", "A")]));
+    assert_eq!(refused, Err(WriteRefusal::ClockSkew { offset_s: -360 }));
+    net.cut(link);
+    assert!(net.write(0, request(0, record(1), &[("x/name", "A")])).is_ok());
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(crate) struct HeightView {
     )
 )]
 pub(crate) async fn show(State(app): State<App>) -> ApiResult<Json<RosterView>> {
-    app.read(move |records| {
+    app.read_always(move |records| {
         let Some(roster) = records.roster()? else {
             return Err(ApiError::defect("the store holds no roster"));
         };

@@ -43,7 +43,9 @@ use self::event::{
 };
 use self::frame::Digests;
 use self::history::{Applied, History, Verdict};
-use self::limits::{ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX};
+use self::limits::{
+    ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX, RECORD_BYTES_MAX,
+};
 use self::node_id::NodeId;
 use self::peers::{Link, Peer, clock_offset_ms};
 use self::roster::{Roster, RosterError, Signer};
@@ -435,26 +437,41 @@ fn remember_answer(turn: &mut Turn<'_>, request: &WriteRequest, receipt: &WriteR
     if !id.is_empty() {
         let key = layout::request_key(day(turn.now_ms), id);
         let value = crdt_model::value::canonical_json(receipt).into_bytes();
-        turn.persist(vec![Op::Put(key, value)]);
+        // One that does not fit is not kept: a repetition finds that nothing differs.
+        if value.len() <= RECORD_BYTES_MAX {
+            turn.persist(vec![Op::Put(key, value)]);
+        }
     }
 }
 
-/// How many forgotten answers are deleted at a time.
+/// How many forgotten answers are read at a time: they may be long.
 const FORGET_PAGE: usize = 100;
+/// How many pages are deleted at one heartbeat.
+const FORGET_PAGES: usize = 10;
 
-/// Deletes answers older than yesterday, a page at a time.
+/// Deletes answers older than yesterday, some pages at a time. Nearly always there is none, and then
+/// one answer is read.
 fn forget_answers(turn: &mut Turn<'_>) -> Result<(), ReadError> {
     let kept_from = layout::request_key(day(turn.now_ms).saturating_sub(1), "")[..5].to_vec();
+    let is_old = |key: &[u8]| key[..5] < kept_from[..];
     let prefix = [layout::REQUEST];
-    let page = turn.view.scan(&prefix, &prefix, FORGET_PAGE)?;
-    let old: Vec<Op> = page
-        .into_iter()
-        .map(|(key, _)| key)
-        .take_while(|key| key[..5] < kept_from[..])
-        .map(Op::Delete)
-        .collect();
-    if !old.is_empty() {
-        turn.persist(old);
+    let mut from = prefix.to_vec();
+    let first = turn.view.scan(&prefix, &from, 1)?;
+    if !first.first().is_some_and(|(key, _)| is_old(key)) {
+        return Ok(());
+    }
+    for _ in 0..FORGET_PAGES {
+        let page = turn.view.scan(&prefix, &from, FORGET_PAGE)?;
+        let full = page.len() == FORGET_PAGE;
+        let old: Vec<Vec<u8>> =
+            page.into_iter().map(|(key, _)| key).take_while(|key| is_old(key)).collect();
+        let Some(last) = old.last() else { break };
+        from.clone_from(last);
+        let more = full && old.len() == FORGET_PAGE;
+        turn.persist(old.into_iter().map(Op::Delete).collect());
+        if !more {
+            break;
+        }
     }
     Ok(())
 }

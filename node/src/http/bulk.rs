@@ -373,6 +373,7 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         WriteRefusal::ClockSkew { .. }
         | WriteRefusal::NotReady
         | WriteRefusal::NotAMember
+        | WriteRefusal::Uncertain { .. }
         | WriteRefusal::Store { .. } => true,
         // By splitting it is found which line it is.
         WriteRefusal::Defect { .. } => false,
@@ -380,6 +381,8 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         | WriteRefusal::Unknown { .. }
         | WriteRefusal::VersionMismatch { .. }
         | WriteRefusal::UnknownVersion { .. }
+        | WriteRefusal::Invalid { .. }
+        | WriteRefusal::RecordFull { .. }
         | WriteRefusal::TooLarge { .. }
         | WriteRefusal::Held { .. } => false,
     }

@@ -283,7 +283,8 @@ impl Replica {
         let connected = link.is_some_and(|link| link.greeted);
         let ours = self.digests();
         let theirs = peer.digests;
-        let behind = self.history.vector.logs().iter().map(|(log, held)| {
+        // A folded log is held by whoever holds the one that goes on from it.
+        let behind = self.history.vector.unfolded().map(|(log, held)| {
             held.seq.saturating_sub(peer.reported.get(log).copied().unwrap_or(0))
         });
         PeerStatus {

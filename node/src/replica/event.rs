@@ -190,7 +190,8 @@ pub enum Effect {
     KeptAsClaim,
 }
 
-/// Why a write was not done. Nothing of the request was written.
+/// Why a write was not done. Nothing of the request was written, except that after
+/// [`Self::Uncertain`] its fate is open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteRefusal {
     /// The clock of this node is further from its peers' than the bound.
@@ -243,6 +244,20 @@ pub enum WriteRefusal {
         /// Which limit.
         what: String,
     },
+    /// The input breaks a rule.
+    #[error("{what}")]
+    Invalid {
+        /// Which, and what to do.
+        what: String,
+    },
+    /// The record takes no more: what it says, or its whole history, is at its bound.
+    #[error("customer {record} takes no more: {what}; start a new record and name this one in it")]
+    RecordFull {
+        /// Which.
+        record: RecordId,
+        /// Which bound.
+        what: String,
+    },
     /// The record is held because of a defect, see the alarm.
     #[error("customer {record} is held: {reason}")]
     Held {
@@ -258,6 +273,14 @@ pub enum WriteRefusal {
     #[error("the write was not done by a defect of this release ({reason}); please report it")]
     Defect {
         /// What went wrong.
+        reason: String,
+    },
+    /// The node ended while it wrote: it may be done or not.
+    #[error(
+        "what became of the write is not known ({reason}); send it again with the same Idempotency-Key"
+    )]
+    Uncertain {
+        /// What happened.
         reason: String,
     },
     /// The store failed or is full; what was durable before stays.

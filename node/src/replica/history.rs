@@ -20,7 +20,7 @@ use crdt_model::value::canonical_json;
 use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Opening};
 use super::layout;
-use super::limits::CLOCK_OFFSET_MS_MAX;
+use super::limits::{CLOCK_OFFSET_MS_MAX, RECORD_BYTES_MAX};
 use super::node_id::NodeId;
 use super::records::{FeedEntry, QuarantinedItem, RecordDifference, Records};
 use super::roster::Roster;
@@ -212,13 +212,12 @@ impl History {
         view: &dyn View,
     ) -> Result<Vec<Verdict>, ReadError> {
         let header = &commit.signed.header;
-        let records = Records::new(view);
         let past = &Past::new(header, &self.vector, view);
         commit
             .records()
             .map(|(record, change)| {
-                let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
-                self.judge_item(&ItemOf { header, author, region, change, past }, &before)
+                let before = self.document(&record, view)?;
+                self.judge_item(&ItemOf { header, author, region, record, change, past }, &before)
             })
             .collect()
     }
@@ -255,12 +254,49 @@ impl History {
             return Err(error);
         }
         Ok(match outcome {
-            Ok(after) => Verdict::Applied(Box::new(after)),
+            Ok(after) => match self.too_large(&item.record, &after) {
+                Some(text) => Verdict::Held(text),
+                None => Verdict::Applied(Box::new(after)),
+            },
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }
             Err(Refusal::Defect(text)) => Verdict::Held(text),
         })
+    }
+
+    /// Why a document cannot be kept although every change of it is within the limits: many logs wrote
+    /// much on one record, apart from each other. No author could know, so it is no verdict.
+    fn too_large(&self, record: &RecordId, after: &CustomerDocument) -> Option<String> {
+        let text = |what: &str| format!("{what} would have over {RECORD_BYTES_MAX} bytes");
+        if after.saved_bytes() > RECORD_BYTES_MAX {
+            return Some(text("what was written on it"));
+        }
+        if after.saved_bytes() <= SMALL_DOCUMENT {
+            return None;
+        }
+        let golden = Golden::of(self.resolved(record, after));
+        (golden.bytes.len() > RECORD_BYTES_MAX).then(|| text("what it shows"))
+    }
+
+    fn resolved(&self, record: &RecordId, document: &CustomerDocument) -> GoldenRecord {
+        GoldenRecord::from_resolved(*record, &resolve(&self.policy, &document.claims()))
+    }
+
+    /// The document of a record. It is a cache: a damaged one is built again from its commits.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or a commit is damaged.
+    pub fn document(
+        &self,
+        record: &RecordId,
+        view: &dyn View,
+    ) -> Result<CustomerDocument, ReadError> {
+        match Records::new(view).document(record) {
+            Ok(document) => Ok(document.unwrap_or_else(CustomerDocument::empty)),
+            Err(ReadError::Damaged { .. }) => Ok(self.rebuild(record, view)?.document),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a judged commit: moves the vector, the state and the digests, and gives the batch.
@@ -277,7 +313,7 @@ impl History {
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
         let header = &commit.signed.header;
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self, view);
         batch.state.feed += 1;
         batch.state.clock = self.clock_after(header.time, now_ms);
         let mut differences = Vec::new();
@@ -293,9 +329,7 @@ impl History {
         }
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
-        let entry = FeedEntry { commit: header.commit(), records: differences };
-        let key = layout::feed_key(batch.state.feed);
-        batch.put(key, canonical_json(&entry).into_bytes());
+        batch.feed(FeedEntry { commit: header.commit(), records: differences });
         let Batch { state, mut ops, records, alarms, .. } = batch;
         for log in self.vector.advance(header, commit.signed.hash()) {
             if let Some(held) = self.vector.get(&log) {
@@ -336,7 +370,7 @@ impl History {
     }
 
     fn adopted(&self, before: &Roster, view: &dyn View) -> Result<(State, Vec<Op>), ReadError> {
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self, view);
         for record in self.records_cut_off(before, view)? {
             let rebuilt = self.rebuild(&record, view)?;
             batch.replace(&record, rebuilt)?;
@@ -404,11 +438,12 @@ impl History {
             if about != *record {
                 continue;
             }
-            let item = ItemOf { header, author: &author, region: &region, change, past };
+            let record = *record;
+            let item = ItemOf { header, author: &author, region: &region, record, change, past };
             match self.judge_item(&item, &rebuilt.document)? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
-                    record: *record,
+                    record,
                     commit: *commit,
                     index,
                     code,
@@ -426,6 +461,7 @@ struct ItemOf<'a> {
     header: &'a Header,
     author: &'a NodeId,
     region: &'a Region,
+    record: RecordId,
     change: &'a [u8],
     past: &'a Past<'a>,
 }
@@ -440,6 +476,9 @@ pub struct Rebuilt {
     /// Why it is held, if it is.
     pub held: Option<String>,
 }
+
+/// A document with no more bytes than this shows no more than [`RECORD_BYTES_MAX`], whatever is in it.
+const SMALL_DOCUMENT: usize = 128 << 10;
 
 /// Vector and history entries read at a time.
 const LOAD_PAGE: usize = 256;
@@ -490,14 +529,38 @@ struct Batch<'a> {
     ops: Vec<Op>,
     records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
     alarms: Vec<String>,
-    policy: &'a Policy,
+    history: &'a History,
     view: &'a dyn View,
 }
 
 impl<'a> Batch<'a> {
-    fn new(state: State, policy: &'a Policy, view: &'a dyn View) -> Self {
+    fn new(history: &'a History, view: &'a dyn View) -> Self {
         let (ops, alarms) = (Vec::new(), Vec::new());
-        Self { state, ops, records: BTreeMap::new(), alarms, policy, view }
+        let state = history.state.clone();
+        Self { state, ops, records: BTreeMap::new(), alarms, history, view }
+    }
+
+    /// Puts the feed entry of the commit. When the differences are more than a value can be, the entry
+    /// names the records only.
+    fn feed(&mut self, mut entry: FeedEntry) {
+        let mut bytes = canonical_json(&entry).into_bytes();
+        if bytes.len() > RECORD_BYTES_MAX {
+            entry.records.iter_mut().for_each(|difference| difference.fields.clear());
+            bytes = canonical_json(&entry).into_bytes();
+        }
+        self.put(layout::feed_key(self.state.feed), bytes);
+    }
+
+    /// The golden record as it is stored. It is a cache: a damaged one is made again.
+    fn stored(&self, record: &RecordId) -> Result<Option<Golden>, ReadError> {
+        match Golden::stored(self.view, record) {
+            Err(ReadError::Damaged { .. }) => {
+                let document = self.history.document(record, self.view)?;
+                Ok((!document.is_empty())
+                    .then(|| Golden::of(self.history.resolved(record, &document))))
+            }
+            other => other,
+        }
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -547,7 +610,7 @@ impl<'a> Batch<'a> {
     fn hold(&mut self, record: &RecordId, text: &str) {
         self.put(layout::record_key(layout::HELD, record), text.as_bytes().to_vec());
         self.alarms.push(format!(
-            "customer {record} is held: {text}. This is a defect of this release; the commits are kept, report it and upgrade"
+            "customer {record} is held: {text}. Its commits are kept; report it, and upgrade when a release takes them"
         ));
     }
 
@@ -556,8 +619,8 @@ impl<'a> Batch<'a> {
         record: &RecordId,
         document: CustomerDocument,
     ) -> Result<RecordDifference, ReadError> {
-        let before = Golden::stored(self.view, record)?;
-        let resolved = resolve(self.policy, &document.claims());
+        let before = self.stored(record)?;
+        let resolved = resolve(self.history.policy(), &document.claims());
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let fields = match &before {
             Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
@@ -625,7 +688,7 @@ impl<'a> Batch<'a> {
             None => self.ops.push(Op::Delete(layout::record_key(layout::HELD, record))),
         }
         if rebuilt.document.is_empty() {
-            let before = Golden::stored(self.view, record)?;
+            let before = self.stored(record)?;
             self.golden(record, before.as_ref(), None);
             self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
         } else {

@@ -17,6 +17,9 @@ pub const FOLLOWS_MAX: usize = 2_048;
 /// Logs of one author that no later log of its own goes on from: restores and lost disks leave a
 /// few behind. A member with more is not linked with: its key is stolen, or it is broken.
 pub const OPEN_LOGS_MAX: usize = 256;
+/// Bytes of a stored record, of what it shows, and of a feed entry or an answer: twice what one author
+/// can have seen of a record, and half of what a store takes as a value.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of principal, reason and request id together.
 pub const PROVENANCE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a frame as it travels.
@@ -65,6 +68,7 @@ const _: () = {
     assert!(BLOCK_BYTES_MAX <= FRAME_MAX, "a block that does not compress must fit a frame");
     assert!(BLOCK_BYTES_TARGET <= BLOCK_BYTES_MAX);
     assert!(ITEM_BYTES_MAX < COMMIT_BYTES_MAX);
+    assert!(crdt_model::document::HISTORY_BYTES_MAX < RECORD_BYTES_MAX);
     assert!(HEARTBEAT_MS < STALL_MS);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
 };

@@ -9,6 +9,7 @@ use super::event::LinkId;
 use super::frame::Digests;
 use super::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, CLOCK_PEERS_MIN, CLOCK_READING_MS};
 use super::node_id::NodeId;
+use crate::kv::ReadError;
 
 /// What is known of a peer, connected or not.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +107,20 @@ impl Link {
             sent: 0,
             received: 0,
         }
+    }
+
+    /// Leaves a log whose next commit is damaged here, until the vectors are compared again.
+    ///
+    /// # Errors
+    /// The same error when the store as a whole cannot be read.
+    pub(crate) fn leave_out(
+        &mut self,
+        log: LogId,
+        error: ReadError,
+    ) -> Result<ReadError, ReadError> {
+        let ReadError::Damaged { .. } = error else { return Err(error) };
+        self.lacking.remove(&log);
+        Ok(error)
     }
 
     /// Notes that the peer holds a log so far.

@@ -392,53 +392,83 @@ impl Replica {
     }
 
     /// Puts the next commit of every lacking log in line.
-    fn line_up(&mut self, turn: &Turn<'_>, id: LinkId) -> Outcome {
+    fn line_up(&mut self, turn: &mut Turn<'_>, id: LinkId) -> Outcome {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.owed_at_ms = None;
         let lined_up: BTreeSet<LogId> = link.pending.values().copied().collect();
-        for log in link.lacking.difference(&lined_up) {
-            let seq = link.known.get(log).copied().unwrap_or(0) + 1;
-            let position = position(turn, &CommitRef { log: *log, seq })?;
-            link.pending.insert(position, *log);
+        let missing: Vec<LogId> = link.lacking.difference(&lined_up).copied().collect();
+        let mut damage = Vec::new();
+        for log in missing {
+            let seq = link.known.get(&log).copied().unwrap_or(0) + 1;
+            match position(turn, &CommitRef { log, seq }) {
+                Ok(position) => {
+                    link.pending.insert(position, log);
+                }
+                Err(error) => damage.push(link.leave_out(log, error)?),
+            }
         }
+        self.damaged(turn, &damage);
         Ok(())
+    }
+
+    /// Tells the operator what cannot be sent. The other logs go on.
+    fn damaged(&mut self, turn: &mut Turn<'_>, damage: &[ReadError]) {
+        for error in damage {
+            self.alarm(turn, format!("a commit cannot be sent to the peers: {error}"));
+        }
     }
 
     /// Takes the next commits from the line, up to the size of a block; none when the line is empty
     /// or the window is full.
     fn next_block(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         id: LinkId,
     ) -> Result<Option<Vec<Vec<u8>>>, ReadError> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(None) };
         if link.in_flight >= LINK_IN_FLIGHT_MAX {
             return Ok(None);
         }
-        let records = Records::new(&turn.view);
         let (mut block, mut size) = (Vec::new(), 0);
+        let mut damage = Vec::new();
         while size < BLOCK_BYTES_TARGET {
             let Some((lined_up, log)) = link.pending.pop_first() else { break };
             let at = CommitRef { log, seq: link.known.get(&log).copied().unwrap_or(0) + 1 };
-            let actual = position(turn, &at)?;
-            if actual != lined_up {
-                // An acknowledgement moved the log on meanwhile.
-                link.pending.insert(actual, log);
-                continue;
+            match position(turn, &at) {
+                Ok(actual) if actual == lined_up => {}
+                Ok(actual) => {
+                    // An acknowledgement moved the log on meanwhile.
+                    link.pending.insert(actual, log);
+                    continue;
+                }
+                Err(error) => {
+                    damage.push(link.leave_out(log, error)?);
+                    continue;
+                }
             }
-            let damaged = || ReadError::damaged(&super::layout::commit_key(&at));
-            let bytes = records.commit(&at)?.ok_or_else(damaged)?.encode();
+            let bytes = match encoded(turn, &at) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    damage.push(link.leave_out(log, error)?);
+                    continue;
+                }
+            };
             size += bytes.len();
             block.push(bytes);
             link.known.insert(log, at.seq);
-            if at.seq < self.history.vector.seq(&log) {
-                let next = CommitRef { log, seq: at.seq + 1 };
-                link.pending.insert(position(turn, &next)?, log);
-            } else {
+            if at.seq == self.history.vector.seq(&log) {
                 link.lacking.remove(&log);
+                continue;
+            }
+            match position(turn, &CommitRef { log, seq: at.seq + 1 }) {
+                Ok(next) => {
+                    link.pending.insert(next, log);
+                }
+                Err(error) => damage.push(link.leave_out(log, error)?),
             }
         }
         link.progress_ms = turn.now_ms;
+        self.damaged(turn, &damage);
         Ok((!block.is_empty()).then_some(block))
     }
 
@@ -472,6 +502,13 @@ impl Replica {
         }
         self.pump_all(turn)
     }
+}
+
+/// A commit as it travels.
+fn encoded(turn: &Turn<'_>, commit: &CommitRef) -> Result<Vec<u8>, ReadError> {
+    let damaged = || ReadError::damaged(&super::layout::commit_key(commit));
+    let found = Records::new(&turn.view).commit(commit)?;
+    Ok(found.ok_or_else(damaged)?.encode())
 }
 
 fn position(turn: &Turn<'_>, commit: &CommitRef) -> Result<u64, ReadError> {

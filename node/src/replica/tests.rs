@@ -6,6 +6,7 @@
 mod absence;
 mod codecs;
 mod contact;
+mod damage;
 mod excess;
 mod folding;
 mod net;

@@ -1,11 +1,13 @@
 //! A member that sends or opens far more than any honest one: it harms itself, not the node.
 
-use crdt_model::document::ClaimEdit;
-use crdt_model::id::LogId;
+use crdt_model::document::{ClaimEdit, CustomerDocument};
+use crdt_model::id::{LogId, RecordId};
+use crdt_model::path::ClaimKey;
+use crdt_model::value::Assertion;
 
-use super::net::{Forger, Net, block, heads, record, roster_of, stated};
+use super::net::{Forger, Net, block, heads, record, request, roster_of, stated};
 use crate::replica::commit::{Commit, Head};
-use crate::replica::event::LinkId;
+use crate::replica::event::{LinkId, WriteRefusal};
 use crate::replica::frame::Frame;
 use crate::replica::limits::{FOLLOWS_MAX, OPEN_LOGS_MAX};
 use crate::replica::records::Records;
@@ -142,7 +144,7 @@ fn a_write_after_more_openings_than_a_commit_can_name_reads_back_everywhere() {
     for nonce in 1..=FOLLOWS_MAX as u64 + 100 {
         forger.reopen(1, nonce, None);
         let edit = ClaimEdit { key: "x/terms@crm".parse().unwrap(), assertion: stated("N30") };
-        let document = crdt_model::document::CustomerDocument::empty();
+        let document = CustomerDocument::empty();
         let change = document.propose(&forger.next(), &[edit], None).unwrap().unwrap();
         let items = if nonce % 300 == 0 { vec![(record(2), change)] } else { Vec::new() };
         commits.push(forger.commit(&[], items));
@@ -210,4 +212,104 @@ fn a_member_that_opens_logs_without_end_loses_its_links() {
 fn head_of(commit: &Commit) -> Head {
     let header = &commit.signed.header;
     Head { log: header.log, seq: header.seq, hash: commit.signed.hash() }
+}
+
+/// A commit whose change sets so many texts of 62 KiB on a record.
+fn heavy(
+    forger: &mut Forger,
+    document: &mut CustomerDocument,
+    record: RecordId,
+    letter: &str,
+) -> Commit {
+    let author = forger.next();
+    let (log, seq) = (forger.log, author.commit.seq);
+    let edits = (0..4).map(|n| ClaimEdit {
+        key: format!("x/{log}-{seq}/{n}@crm").parse().unwrap(),
+        assertion: stated(&letter.repeat((62 << 10) / letter.len())),
+    });
+    let edits: Vec<ClaimEdit> = edits.collect();
+    let change = document.propose(&author, &edits, None).unwrap().unwrap();
+    if let Ok(after) = document.admit(&author, &change) {
+        *document = after;
+    }
+    forger.commit(&[], vec![(record, change)])
+}
+
+#[test]
+fn a_record_that_one_member_fills_is_cut_off_alike_everywhere() {
+    let (mut net, link) = scene();
+    let mut forger = Forger::new(2, &net.roster);
+    let mut document = CustomerDocument::empty();
+    for _ in 0..18 {
+        let commit = heavy(&mut forger, &mut document, record(5), "x");
+        net.inject(link, 1, block(&[commit]));
+    }
+    net.wait(4);
+    let codes: Vec<String> = net.quarantine(1).into_iter().map(|(.., code)| code).collect();
+    assert_eq!(codes, ["history-too-large", "history-too-large"]);
+    assert_eq!(net.quarantine(0), net.quarantine(1));
+    net.assert_equal();
+    let full = net.write(1, request(1, record(5), &[("x/name", &"y".repeat(60 << 10))]));
+    assert!(matches!(full, Err(WriteRefusal::RecordFull { .. })), "{full:?}");
+}
+
+#[test]
+fn a_record_that_many_logs_fill_apart_is_held_and_the_node_goes_on() {
+    let (mut net, link) = scene();
+    let mut forger = Forger::new(2, &net.roster);
+    let mut alarms = 0;
+    for nonce in 1..=4 {
+        forger.reopen(1, nonce, None);
+        let mut document = CustomerDocument::empty();
+        for _ in 0..9 {
+            let commit = heavy(&mut forger, &mut document, record(5), "x");
+            let said = net.inject(link, 1, block(&[commit]));
+            assert_eq!(said[0], "persist");
+            alarms += said.iter().filter(|said| said.starts_with("alarm: customer")).count();
+        }
+    }
+    assert_eq!(alarms, 1);
+    let held = net.write(1, request(1, record(5), &[("x/name", "A")]));
+    assert!(matches!(held, Err(WriteRefusal::Held { .. })), "{held:?}");
+    net.set(1, record(1), &[("x/name", "B")]);
+    net.wait(4);
+    assert_eq!(net.shown(0, &record(1)), ["x/name=B"]);
+    assert!(net.nodes[1].store.longest() < 16 << 20);
+}
+
+#[test]
+fn a_difference_that_no_feed_entry_can_hold_names_the_records() {
+    let (mut net, link) = scene();
+    let mut forger = Forger::new(2, &net.roster);
+    let mut documents = Vec::new();
+    // Escaped in JSON a control character is six times as long.
+    for number in 5..8 {
+        let mut document = CustomerDocument::empty();
+        for _ in 0..2 {
+            let commit = heavy(&mut forger, &mut document, record(number), "\u{1}");
+            net.inject(link, 1, block(&[commit]));
+        }
+        documents.push((record(number), document));
+    }
+    let author = forger.next();
+    let items = documents.iter().map(|(record, document)| {
+        let edits: Vec<ClaimEdit> = document
+            .claims()
+            .claims()
+            .iter()
+            .map(|claim| ClaimEdit {
+                key: ClaimKey { path: claim.path.clone(), source: claim.source.clone() },
+                assertion: Assertion::Tombstone,
+            })
+            .collect();
+        (*record, document.propose(&author, &edits, None).unwrap().unwrap())
+    });
+    let commit = forger.commit(&[], items.collect());
+    assert_eq!(net.inject(link, 1, block(&[commit]))[0], "persist");
+    let records = Records::new(&net.nodes[1].store);
+    let (_, entry) = records.feed(0, 100).unwrap().pop().unwrap();
+    assert_eq!(entry.records.len(), 3);
+    assert!(entry.records.iter().all(|difference| difference.fields.is_empty()));
+    assert!(net.nodes[1].store.longest() < 16 << 20, "{}", net.nodes[1].store.longest());
+    net.assert_sound(1);
 }

@@ -261,7 +261,8 @@ impl Replica {
             None if gap && !self.told_lately(turn, id) => self.tell_vector(turn, id),
             None => {}
         }
-        outcome.and(self.pump_all(turn))
+        let pumped = self.pump_all(turn);
+        outcome.and(pumped)
     }
 
     fn told_lately(&self, turn: &Turn<'_>, id: LinkId) -> bool {

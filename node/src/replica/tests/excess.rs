@@ -87,6 +87,7 @@ fn chain(net: &Net, length: u64) -> (Vec<Commit>, Forger) {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test measures, the replica does not")]
 fn a_member_that_restarted_thousands_of_times_is_followed_through_all_its_logs() {
     let (mut net, link) = scene();
     let (commits, mut restarted) = chain(&net, 3_000);

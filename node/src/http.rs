@@ -97,6 +97,15 @@ impl App {
         self.compute(move || read(handle.records())).await?
     }
 
+    /// Reads what is whole also while records are missing: the roster.
+    async fn read_always<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Records<'_>) -> ApiResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
+        let handle = self.handle.clone();
+        self.compute(move || read(handle.records())).await?
+    }
+
     /// Does work that takes long, away from the threads that serve connections.
     async fn compute<T: Send + 'static>(
         &self,

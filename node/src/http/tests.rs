@@ -23,7 +23,7 @@ fn refusals_of_the_node_are_told_apart_from_those_of_one_customer() {
         (store("the node is shutting down"), "shutting-down", true),
         (WriteRefusal::Held { record, reason: "x".to_owned() }, "customer-held", false),
         (WriteRefusal::RecordFull { record, what: "x".to_owned() }, "customer-full", false),
-        (WriteRefusal::Invalid { what: "x".to_owned() }, "customer-invalid", false),
+        (WriteRefusal::Malformed { what: "x".to_owned() }, "customer-invalid", false),
         (WriteRefusal::Defect { reason: "x".to_owned() }, "internal", true),
         (WriteRefusal::TooLarge { what: "101 records".to_owned() }, "too-large", false),
     ];

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
-use crdt_model::golden_record::Resolved;
+use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{CommitRef, RecordId, Region};
 use crdt_model::policy::{CompiledChecks, Policy};
+use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
-use crdt_model::value::canonical_json;
 
 use super::batch::Batch;
 use super::causality::{self, Past};
@@ -320,11 +320,11 @@ impl History {
         if after.saved_bytes() <= SMALL_DOCUMENT {
             return None;
         }
-        let golden = Golden::of(self.resolved(record, after));
-        (golden.bytes.len() > RECORD_BYTES_MAX).then(|| text("what it shows"))
+        let golden = self.resolved(record, after).to_bytes();
+        (golden.len() > RECORD_BYTES_MAX).then(|| text("what it shows"))
     }
 
-    fn resolved(&self, record: &RecordId, document: &CustomerDocument) -> GoldenRecord {
+    pub(super) fn resolved(&self, record: &RecordId, document: &CustomerDocument) -> GoldenRecord {
         GoldenRecord::from_resolved(*record, &resolve(&self.policy, &document.claims()))
     }
 
@@ -374,10 +374,7 @@ impl History {
         }
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
-        batch.feed(&mut FeedEntry {
-            cause: Cause::Commit(header.commit()),
-            records: differences,
-        });
+        batch.feed(&mut FeedEntry { cause: Cause::Commit(header.commit()), records: differences });
         let Batch { state, mut ops, records, alarms, has_due, lists_changed, .. } = batch;
         if lists_changed {
             self.lists.forget();

@@ -49,7 +49,16 @@ pub enum Rule {
     OwnerElseLeast,
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
-    /// A steward's override stands. Shown as what decided; no policy can name it.
+    /// The claim that had seen no other; among claims made apart, the earliest.
+    Oldest,
+    /// The value that most sources state; among values stated equally often, the last writer.
+    MostFrequent,
+    /// The group with the most members, the longest text; among equals, the last writer.
+    MostComplete,
+    /// The claim of the source that wins the attribute named by [`Policy::follows`]; when that source
+    /// says nothing here, the last writer.
+    Follow,
+    /// A steward's word in place of the rule. It is shown as what decided, and no policy chooses it.
     Override,
 }
 
@@ -66,6 +75,10 @@ impl Rule {
             Self::Greatest => "Most conservative value",
             Self::OwnerElseLeast => "Owner region decides, else the least value",
             Self::AnyBlock => "Blocked while any block stands",
+            Self::Oldest => "Oldest claim",
+            Self::MostFrequent => "What most sources say",
+            Self::MostComplete => "Most complete value",
+            Self::Follow => "Same source as another attribute",
             Self::Override => "A steward's override stands",
         }
     }
@@ -79,7 +92,13 @@ impl Rule {
                 true
             }
             Self::AddWins => is_item,
-            Self::LastWriter | Self::SourcePriority | Self::Override => false,
+            Self::LastWriter
+            | Self::SourcePriority
+            | Self::Oldest
+            | Self::MostFrequent
+            | Self::MostComplete
+            | Self::Follow
+            | Self::Override => false,
         }
     }
 }

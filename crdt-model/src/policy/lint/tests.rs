@@ -167,6 +167,88 @@ fn an_entry_of_follows_without_the_rule_does_nothing_and_is_refused() {
 }
 
 #[test]
+fn what_follows_must_say_what_and_nothing_about_money_follows() {
+    for (lines, expected) in [
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\"name/local\" = \"name/legal\"",
+            &[][..],
+        ),
+        ("[rules]\n\"name/local\" = \"follow\"", &["rules.\"name/local\" follow-missing"]),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\"name/local\" = \"name/leagl\"",
+            &["follows.\"name/local\" attribute-unknown"],
+        ),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\
+             \"name/local\" = \"company/{company_code}/sort_key\"",
+            &["follows.\"name/local\" follow-placeholders"],
+        ),
+        (
+            "[rules]\n\"name/local\" = \"follow\"\n\"name/person\" = \"follow\"\n[follows]\n\
+             \"name/local\" = \"name/person\"\n\"name/person\" = \"name/local\"",
+            &["follows.\"name/local\" follow-cycle"],
+        ),
+        // Where the one that is followed says nothing, the last writer decides: not about money.
+        (
+            "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
+             \"bank/{iban}/verification\" = \"compliance/retention_class\"",
+            &["rules.\"bank/{iban}/verification\" not-conservative"],
+        ),
+        (
+            "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
+             \"bank/{iban}/verification\" = \"general/website\"",
+            &["rules.\"bank/{iban}/verification\" not-conservative"],
+        ),
+    ] {
+        assert_eq!(faults(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn the_rules_that_chance_can_sway_decide_nothing_about_money() {
+    for rule in ["oldest", "most-frequent", "most-complete"] {
+        let of = |attribute| faults(&format!("[rules]\n\"{attribute}\" = \"{rule}\""));
+        assert_eq!(of("name/legal"), Vec::<String>::new());
+        assert_eq!(
+            of("credit/{segment}/limit"),
+            ["rules.\"credit/{segment}/limit\" not-conservative"]
+        );
+    }
+}
+
+#[test]
+fn an_override_is_no_choice() {
+    assert_eq!(
+        faults("[rules]\n\"name/legal\" = \"override\""),
+        ["rules.\"name/legal\" rule-not-choosable"]
+    );
+}
+
+#[test]
+fn a_circle_through_an_entry_for_a_path_is_found_and_so_is_a_chain_too_long() {
+    let lines = "[rules]\n\"address_for/{usage}\" = \"follow\"\n\"general/language\" = \"follow\"\n\
+                 [follows]\n\"address_for/{usage}\" = \"general/language\"\n\
+                 \"general/language\" = \"address_for/bill-to\"";
+    assert_eq!(faults(lines), ["follows.\"address_for/{usage}\" follow-cycle"]);
+    let chain = [
+        "general/language",
+        "general/website",
+        "general/legal_form",
+        "general/established_on",
+        "general/size",
+        "general/preferred_channel",
+        "name/person",
+        "name/local",
+        "name/legal",
+        "identifier/duns",
+    ];
+    let rules: String = chain[..9].iter().map(|one| format!("\"{one}\" = \"follow\"\n")).collect();
+    let pairs = chain.windows(2).map(|pair| format!("\"{}\" = \"{}\"\n", pair[0], pair[1]));
+    let lines = format!("[rules]\n{rules}[follows]\n{}", pairs.collect::<String>());
+    assert_eq!(faults(&lines), ["follows.\"general/language\" follow-too-long"]);
+}
+
+#[test]
 fn a_circle_is_named_whole_and_once() {
     let lines = "[follows]\n\"name/local\" = \"name/person\"\n\"name/person\" = \"name/legal\"\n\
                  \"name/legal\" = \"name/local\"\n\"general/website\" = \"name/legal\"";

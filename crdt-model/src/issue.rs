@@ -5,6 +5,7 @@
 //! when the cause is gone. No clock is read: an issue says on which days it stands, and a reader cuts
 //! it at today. What a rule of survivorship decides is no issue, unless a person should look at it.
 
+mod checks;
 mod claims;
 mod codes;
 mod ledger;
@@ -21,7 +22,7 @@ use crate::code_list::CodeList;
 use crate::golden_record::{Resolved, Segment};
 use crate::id::RecordId;
 use crate::path::AttributePath;
-use crate::policy::{Policy, Severity};
+use crate::policy::{CompiledChecks, Policy, Severity};
 use crate::time::Hlc;
 use crate::value::Value;
 
@@ -129,6 +130,8 @@ pub struct Subject<'a> {
     pub resolved: &'a Resolved,
     /// The policy in force.
     pub policy: &'a Policy,
+    /// Its checks.
+    pub checks: &'a CompiledChecks,
 }
 
 /// Every issue of a record, in order, at most [`ISSUES_MAX`].
@@ -139,6 +142,7 @@ pub fn of(subject: &Subject<'_>, around: &dyn Around) -> Vec<Issue> {
     codes::find(subject, around, &mut issues);
     ledger::find(subject, around, &mut issues);
     links::find(subject, around, &mut issues);
+    checks::find(subject, &mut issues);
     issues.sort();
     issues.dedup();
     issues.truncate(ISSUES_MAX);

@@ -79,7 +79,7 @@ impl Rule {
             Self::MostFrequent => "What most sources say",
             Self::MostComplete => "Most complete value",
             Self::Follow => "Same source as another attribute",
-            Self::Override => "A steward's override stands",
+            Self::Override => "Steward's override",
         }
     }
 

@@ -24,6 +24,7 @@ pub mod lists;
 pub mod multiset;
 pub mod node_id;
 mod peers;
+mod permission;
 pub mod records;
 mod resolving;
 pub mod roster;

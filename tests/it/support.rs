@@ -122,6 +122,7 @@ pub(crate) async fn write(
     let edits = normalize_patch(&tree, &Context::default()).unwrap();
     let request = WriteRequest {
         source: source.parse().unwrap(),
+        propose: false,
         provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,

@@ -46,7 +46,7 @@ impl Contest<'_> {
     pub(super) fn decide(&self, rule: Rule) -> Verdict {
         let all: Vec<usize> = (0..self.live.len()).collect();
         let verdict = match rule {
-            Rule::LastWriter => self.last_writer(&all),
+            Rule::LastWriter | Rule::Override => self.last_writer(&all),
             Rule::SourcePriority | Rule::AddWins => self.source_priority(&all),
             Rule::Owner => {
                 let (owned, others) = self.by_owner(&all);
@@ -65,8 +65,6 @@ impl Contest<'_> {
             Rule::MostFrequent => self.most_frequent(&all),
             Rule::MostComplete => self.most_complete(&all),
             Rule::Follow => self.follow(&all),
-            // Shown where an override decides; the lint lets no policy name it.
-            Rule::Override => self.last_writer(&all),
         };
         self.agreed(verdict)
     }

@@ -172,8 +172,12 @@ pub(crate) async fn patch(
     let edits = edits_of(&tree, &Context::default())?;
     let write = RecordWrite { record, precondition: Precondition::None, edits };
     let source = author.source.clone();
-    let request =
-        WriteRequest { source, provenance: author.provenance(&digest), records: vec![write] };
+    let request = WriteRequest {
+        source,
+        provenance: author.provenance(&digest),
+        records: vec![write],
+        propose: false,
+    };
     let receipt = app.handle.write(request).await?;
     answer(StatusCode::OK, &author.source, &receipt)
 }

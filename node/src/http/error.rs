@@ -64,6 +64,9 @@ pub(crate) static CUSTOMER_UNKNOWN: Kind =
     kind(S::NOT_FOUND, "customer-unknown", "There is no such customer");
 pub(crate) static DAMAGED: Kind =
     of_node(S::INTERNAL_SERVER_ERROR, "store-damaged", "The store cannot be read");
+pub(crate) static FACT_FINAL: Kind =
+    kind(S::CONFLICT, "fact-final", "The request is decided or stated already");
+pub(crate) static FOUR_EYES: Kind = kind(S::FORBIDDEN, "four-eyes", "A second person must decide");
 pub(crate) static HEADER_INVALID: Kind =
     kind(S::BAD_REQUEST, "header-invalid", "A header cannot be read");
 pub(crate) static ID_MALFORMED: Kind = kind(S::BAD_REQUEST, "id-malformed", "The id is not a UUID");
@@ -73,6 +76,10 @@ pub(crate) static MAP_AMBIGUOUS: Kind =
     kind(S::UNPROCESSABLE_ENTITY, "map-ambiguous", "The map cannot be inverted");
 pub(crate) static METHOD_NOT_ALLOWED: Kind =
     kind(S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
+pub(crate) static NEEDS_REQUEST: Kind =
+    kind(S::FORBIDDEN, "needs-request", "The change needs a request");
+pub(crate) static NOT_AUTHORISED: Kind =
+    kind(S::FORBIDDEN, "not-authorised", "The principal may not do this");
 pub(crate) static NOT_A_MEMBER: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-a-member", "The node is not a member of the network");
 pub(crate) static NOT_READY: Kind =
@@ -82,6 +89,8 @@ pub(crate) static POLICY_REFUSED: Kind =
     kind(S::UNPROCESSABLE_ENTITY, "policy-refused", "The policy cannot be put in force");
 pub(crate) static POLICY_RESOLVING: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "policy-resolving", "A policy is coming into force");
+pub(crate) static PRINCIPAL_MISMATCH: Kind =
+    kind(S::FORBIDDEN, "principal-mismatch", "The write speaks for somebody else");
 pub(crate) static QUERY_INVALID: Kind =
     kind(S::BAD_REQUEST, "query-invalid", "The query cannot be read");
 pub(crate) static READ_ONLY_TOKEN: Kind =
@@ -240,6 +249,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::VersionMismatch { .. } | WriteRefusal::UnknownVersion { .. } => {
                 &VERSION_MISMATCH
             }
+            WriteRefusal::Denied { denial, .. } => denied_kind(denial.code),
             WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,
@@ -250,6 +260,17 @@ impl From<WriteRefusal> for ApiError {
             tracing::warn!(%refusal, "a write was refused");
         }
         Self::new(kind, sentence(&refusal.to_string()))
+    }
+}
+
+/// The kind of a refusal by the policy.
+fn denied_kind(code: &str) -> &'static Kind {
+    match code {
+        "four-eyes" => &FOUR_EYES,
+        "needs-request" => &NEEDS_REQUEST,
+        "fact-final" => &FACT_FINAL,
+        "principal-mismatch" => &PRINCIPAL_MISMATCH,
+        _ => &NOT_AUTHORISED,
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord, Resolved};
 use crdt_model::id::{RecordId, RecordKind};
-use crdt_model::policy::Policy;
+use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::survivorship::resolve;
 use crdt_model::value::canonical_json;
 
@@ -78,6 +78,7 @@ pub(super) struct Batch<'a> {
     /// Index keys that are new in it.
     pub(super) indexed: BTreeSet<Vec<u8>>,
     pub(super) policy: &'a Policy,
+    pub(super) checks: &'a CompiledChecks,
     pub(super) lists: &'a Lists,
     pub(super) view: &'a dyn View,
 }
@@ -86,6 +87,7 @@ pub(super) struct Batch<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Derivation<'a> {
     pub(super) policy: &'a Policy,
+    pub(super) checks: &'a CompiledChecks,
     pub(super) lists: &'a Lists,
 }
 
@@ -100,6 +102,7 @@ impl<'a> Batch<'a> {
             lists_changed: false,
             indexed: BTreeSet::new(),
             policy: by.policy,
+            checks: by.checks,
             lists: by.lists,
             view,
         }

@@ -14,17 +14,18 @@ use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
 use crdt_model::golden_record::Resolved;
 use crdt_model::id::{CommitRef, RecordId, Region};
-use crdt_model::policy::Policy;
+use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
 use super::batch::{Batch, Derivation};
 use super::causality::{self, Past};
-use super::commit::{Commit, Head, Header, Opening};
+use super::commit::{Commit, Head, Header, Note, Opening};
 use super::layout;
 use super::limits::CLOCK_OFFSET_MS_MAX;
 use super::lists::Lists;
 use super::node_id::NodeId;
+use super::permission;
 use super::records::{Cause, FeedEntry, QuarantinedItem, Records};
 use super::roster::Roster;
 use super::state::State;
@@ -44,6 +45,8 @@ pub struct History {
     pub(super) base: Arc<Policy>,
     /// The policy in force now.
     pub(super) policy: Arc<Policy>,
+    /// Its checks.
+    pub(super) checks: Arc<CompiledChecks>,
     lists: Lists,
     /// Whether the issues of some records must be looked at again.
     pub(super) has_due: bool,
@@ -114,7 +117,8 @@ impl History {
         let vector = Vector::from_logs(logs);
         // If nothing is due, the first look says so.
         let (lists, has_due) = (Lists::default(), true);
-        let mut history = Self { roster, vector, state, base, policy, lists, has_due };
+        let checks = Arc::new(CompiledChecks::of(&policy));
+        let mut history = Self { roster, vector, state, base, policy, checks, lists, has_due };
         // What was in force stays so; what has come due meanwhile waits for the clock.
         history.activate(0);
         Ok(history)
@@ -136,7 +140,7 @@ impl History {
     }
 
     pub(super) fn derivation(&self) -> Derivation<'_> {
-        Derivation { policy: &self.policy, lists: &self.lists }
+        Derivation { policy: &self.policy, checks: &self.checks, lists: &self.lists }
     }
 
     /// Where a commit stands. Reads only.
@@ -247,7 +251,9 @@ impl History {
             .records()
             .map(|(record, change)| {
                 let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
-                self.judge_item(&ItemOf { header, author, region, change }, &before, view)
+                let note = &commit.signed.note;
+                let item = ItemOf { header, note, author, region, change };
+                self.judge_item(&item, &record, &before, view)
             })
             .collect()
     }
@@ -259,6 +265,7 @@ impl History {
     fn judge_item(
         &self,
         item: &ItemOf<'_>,
+        record: &RecordId,
         before: &CustomerDocument,
         view: &dyn View,
     ) -> Result<Verdict, ReadError> {
@@ -284,8 +291,15 @@ impl History {
         if let Some(error) = failed.take() {
             return Err(error);
         }
+        let denied = match &outcome {
+            Ok(_) => permission::judge(self, item, record, before, &seen),
+            Err(_) => None,
+        };
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
         Ok(match outcome {
-            Ok(after) => Verdict::Applied(Box::new(after)),
+            Ok(after) => denied.unwrap_or_else(|| Verdict::Applied(Box::new(after))),
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }
@@ -439,8 +453,9 @@ impl History {
             if about != *record {
                 continue;
             }
-            let item = ItemOf { header, author: &author, region: &region, change };
-            match self.judge_item(&item, &rebuilt.document, records.view())? {
+            let note = &whole.signed.note;
+            let item = ItemOf { header, note, author: &author, region: &region, change };
+            match self.judge_item(&item, record, &rebuilt.document, records.view())? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
                     record: *record,
@@ -457,11 +472,12 @@ impl History {
 }
 
 /// One item with what its verdict depends on besides the document.
-struct ItemOf<'a> {
-    header: &'a Header,
-    author: &'a NodeId,
-    region: &'a Region,
-    change: &'a [u8],
+pub(super) struct ItemOf<'a> {
+    pub(super) header: &'a Header,
+    pub(super) note: &'a Note,
+    pub(super) author: &'a NodeId,
+    pub(super) region: &'a Region,
+    pub(super) change: &'a [u8],
 }
 
 /// A record built again from its commits.

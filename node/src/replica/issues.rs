@@ -42,7 +42,8 @@ impl Batch<'_> {
         resolved: &Resolved,
     ) -> Result<(), ReadError> {
         let around = Surroundings { batch: self, record: *record, failed: Cell::new(None) };
-        let subject = Subject { record: *record, resolved, policy: self.policy };
+        let (policy, checks) = (self.policy, self.checks);
+        let subject = Subject { record: *record, resolved, policy, checks };
         let found = issue::of(&subject, &around);
         if let Some(error) = around.failed.take() {
             return Err(error);

@@ -165,6 +165,20 @@ pub fn identifier_prefix(path: &AttributePath) -> Option<Vec<u8>> {
     is_identifier.then(|| join(INDEX, &[&[IDENTIFIER_TAG], path.as_str().as_bytes(), &[0]]))
 }
 
+/// The prefix of the index of the records of a change request.
+#[must_use]
+pub fn request_prefix(id: &str) -> Vec<u8> {
+    join(INDEX, &[&[REQUEST_TAG], id.as_bytes(), &[0]])
+}
+
+/// The prefix of the index of records with a change request that waits for decisions.
+#[must_use]
+pub fn task_prefix() -> Vec<u8> {
+    join(INDEX, &[&[TASK_TAG]])
+}
+
+const REQUEST_TAG: u8 = b'q';
+const TASK_TAG: u8 = b'p';
 const CODE_TAG: u8 = b'c';
 const LINK_TAG: u8 = b'l';
 const IDENTIFIER_TAG: u8 = b'i';
@@ -269,6 +283,12 @@ pub fn index_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
 fn relation_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
     let mut keys = BTreeSet::new();
     let end = golden.record.as_bytes();
+    for (id, request) in &golden.requests {
+        keys.insert([request_prefix(id).as_slice(), end].concat());
+        if request.is_open() {
+            keys.insert([task_prefix().as_slice(), end].concat());
+        }
+    }
     for (path, values) in &golden.attributes {
         let Some(attribute) = attribute::lookup(path) else { continue };
         let stated: Vec<&Value> =

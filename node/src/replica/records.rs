@@ -313,6 +313,22 @@ impl<'a> Records<'a> {
         self.indexed(&prefix, after, limit)
     }
 
+    /// The customers of a change request, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn of_request(&self, id: &str, limit: usize) -> Page<RecordId> {
+        self.indexed(&layout::request_prefix(id), None, limit)
+    }
+
+    /// Customers with a change request that waits for decisions, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_tasks(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        self.indexed(&layout::task_prefix(), after, limit)
+    }
+
     /// Records with any issue, in the order of their ids.
     ///
     /// # Errors

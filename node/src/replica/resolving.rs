@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crdt_model::id::RecordId;
-use crdt_model::policy::{Policy, RESOLVER};
+use crdt_model::policy::{CompiledChecks, Policy, RESOLVER};
 
 use super::batch::Batch;
 use super::history::History;
@@ -49,6 +49,9 @@ impl History {
             .map(|(height, entry)| (height, Arc::clone(&entry.policy)));
         let (height, policy) = due.unwrap_or_else(|| (0, Arc::clone(&self.base)));
         let rules = rules_of(&policy);
+        if policy.digest() != self.policy.digest() {
+            self.checks = Arc::new(CompiledChecks::of(&policy));
+        }
         self.policy = policy;
         if self.state.rules == rules && reached == height {
             return false;

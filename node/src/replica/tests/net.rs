@@ -421,6 +421,7 @@ pub(super) fn request(at: usize, record: RecordId, edits: &[(&str, &str)]) -> Wr
     let edits = edits.iter().map(|(path, text)| (path.parse().unwrap(), stated(text)));
     WriteRequest {
         source: source(at),
+        propose: false,
         provenance: Provenance { principal: "tester".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,

@@ -3,7 +3,9 @@
 pub mod attribute;
 pub mod claim;
 pub mod document;
+pub mod finding;
 pub mod golden_record;
+pub mod hierarchy;
 pub mod id;
 pub mod limits;
 pub mod normalize;

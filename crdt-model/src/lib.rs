@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod claim;
+pub mod credit;
 pub mod document;
 pub mod finding;
 pub mod golden_record;

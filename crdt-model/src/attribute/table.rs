@@ -6,6 +6,7 @@ mod org;
 mod party;
 mod place;
 mod relation;
+mod vendor;
 
 use std::sync::LazyLock;
 
@@ -21,6 +22,7 @@ pub fn table() -> &'static [Attribute] {
             org::COMPANY,
             org::SALES,
             credit::ATTRIBUTES,
+            vendor::ATTRIBUTES,
             relation::ATTRIBUTES,
         ]
         .concat()

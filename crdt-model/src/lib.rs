@@ -3,6 +3,7 @@
 pub mod attribute;
 pub mod claim;
 pub mod credit;
+pub mod customer_number;
 pub mod document;
 pub mod finding;
 pub mod golden_record;
@@ -10,6 +11,7 @@ pub mod hierarchy;
 pub mod id;
 pub mod limits;
 pub mod normalize;
+pub mod party;
 pub mod path;
 pub mod policy;
 pub mod survivorship;

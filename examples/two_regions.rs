@@ -140,6 +140,7 @@ impl World {
             normalize_patch(tree, &Context::default()).map_err(|faults| faults[0].clone())?;
         let request = WriteRequest {
             source: source.parse()?,
+            propose: false,
             provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
             records: vec![RecordWrite {
                 record,

@@ -20,6 +20,7 @@ use rust_decimal::Decimal;
 pub use self::fault::{CODES, Fault};
 pub use self::key::KeyType;
 pub use self::table::table;
+use crate::id::RecordKind;
 use crate::path::AttributePath;
 use crate::value::{Assertion, Scalar, Value};
 
@@ -159,6 +160,17 @@ impl Attribute {
     #[must_use]
     pub fn is_item(&self) -> bool {
         self.pattern.ends_with('}') && self.keys.last() != Some(&KeyType::Defined)
+    }
+
+    /// The kind of record that carries it.
+    #[must_use]
+    pub fn record_kind(&self) -> RecordKind {
+        let section = self.pattern.split('/').next();
+        if matches!(section, Some("code_list" | "code" | "code_map")) {
+            RecordKind::CodeList
+        } else {
+            RecordKind::Customer
+        }
     }
 
     /// Whether it is a block or hold: a reason, and perhaps a day until which it stands.

@@ -79,6 +79,15 @@ pub struct ClaimEdit {
     pub assertion: Assertion,
 }
 
+/// What a change says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadChange {
+    /// The claims that it makes, in its order.
+    pub edits: Vec<ClaimEdit>,
+    /// The version of the record that its author had seen; no head for none.
+    pub seen: Version,
+}
+
 /// One change of a record, as its history shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeSummary {
@@ -339,6 +348,26 @@ impl CustomerDocument {
                 }
             })
             .collect()
+    }
+
+    /// What a change says, and what its author had seen of the record. Nothing is judged.
+    ///
+    /// # Errors
+    /// The [`QuarantineCode`] of bytes that are not a change.
+    pub fn read_change(&self, change: &[u8]) -> Result<ReadChange, QuarantineCode> {
+        let content = Content::decode(change)?;
+        let edit = |put: Put| ClaimEdit {
+            // What cannot be read states nothing.
+            assertion: Assertion::from_cell(&put.cell).unwrap_or(Assertion::Tombstone),
+            key: put.key,
+        };
+        let edits = content.puts.into_iter().map(edit).collect();
+        Ok(ReadChange { edits, seen: Version::new(content.dependencies) })
+    }
+
+    /// The commits that the document holds, each once.
+    pub fn commits(&self) -> impl Iterator<Item = CommitRef> {
+        self.history.nodes().iter().map(|node| node.origin.commit)
     }
 
     fn heads_at(&self, version: &Version) -> Result<Vec<ChangeHash>, UnknownVersion> {

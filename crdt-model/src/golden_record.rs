@@ -57,6 +57,14 @@ pub enum LossReason {
     AlsoBlocks,
     /// A steward's override stands.
     Overridden,
+    /// Another claim was there first.
+    Newer,
+    /// Fewer sources state its value.
+    Rarer,
+    /// Another claim has more members or a longer text.
+    LessComplete,
+    /// It is not of the source that wins the attribute that this one follows.
+    NotFollowed,
     /// A release or removal had seen it.
     Released,
     /// It is an override that stood until a source says something new, and one does.
@@ -85,7 +93,11 @@ impl LossReason {
             | Self::LessConservative
             | Self::NotComparable
             | Self::AlsoBlocks
-            | Self::Overridden => true,
+            | Self::Overridden
+            | Self::Newer
+            | Self::Rarer
+            | Self::LessComplete
+            | Self::NotFollowed => true,
             Self::Released
             | Self::SourceChanged
             | Self::NotValid
@@ -216,6 +228,12 @@ impl GoldenRecord {
         });
         let requests = resolved.requests.iter().map(|(id, of)| (id.clone(), of.stored()));
         Self { record, attributes: attributes.collect(), requests: requests.collect() }
+    }
+
+    /// A record on which nothing is claimed.
+    #[must_use]
+    pub const fn empty(record: RecordId) -> Self {
+        Self { record, attributes: BTreeMap::new(), requests: BTreeMap::new() }
     }
 
     /// The canonical JSON (RFC 8785): equal records have equal bytes.

@@ -67,6 +67,52 @@ impl RecordId {
     }
 }
 
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RecordKind {
+    /// A customer.
+    Customer,
+    /// A code list, such as the payment terms.
+    CodeList,
+}
+
+impl RecordId {
+    /// The record id of a code list: the same on every node and in every release.
+    ///
+    /// Its first 48 bits are zero. In a UUIDv7 they would be the year 1970, and a hash has them once
+    /// in 2^48 records, so that the kind of a record shows in its id, and code lists come before all
+    /// customers.
+    #[must_use]
+    pub fn code_list(name: &str) -> Self {
+        let mut bytes = *blake3::Hasher::new_derive_key("concord 2026 record id of a code list")
+            .update(name.as_bytes())
+            .finalize()
+            .as_bytes();
+        bytes[..CODE_LIST_ZEROS].fill(0);
+        let mut id = [0; 16];
+        id.copy_from_slice(&bytes[..16]);
+        Self(*uuid::Builder::from_custom_bytes(id).into_uuid().as_bytes())
+    }
+
+    /// What the record is about.
+    #[must_use]
+    pub fn kind(&self) -> RecordKind {
+        let is_list = self.0[..CODE_LIST_ZEROS].iter().all(|byte| *byte == 0);
+        if is_list { RecordKind::CodeList } else { RecordKind::Customer }
+    }
+
+    /// The id before which all code lists stand, and no customer.
+    #[must_use]
+    pub const fn first_customer() -> Self {
+        let mut bytes = [0; 16];
+        bytes[CODE_LIST_ZEROS - 1] = 1;
+        Self(bytes)
+    }
+}
+
+/// How many bytes of the id of a code list are zero.
+const CODE_LIST_ZEROS: usize = 6;
+
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", uuid::Uuid::from_bytes(self.0).as_hyphenated())

@@ -2,10 +2,12 @@
 
 pub mod attribute;
 pub mod claim;
+pub mod code_list;
 pub mod document;
 pub mod golden_record;
 pub mod governance;
 pub mod id;
+pub mod issue;
 pub mod limits;
 pub mod normalize;
 pub mod path;

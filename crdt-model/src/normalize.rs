@@ -34,6 +34,7 @@ pub use self::key::trading_name_key;
 pub use self::money::{MoneyError, format_money, parse_money};
 pub use self::patch::normalize_patch;
 pub(crate) use self::suggest::did_you_mean;
+pub(crate) use self::suggest::nearest;
 use crate::attribute::{
     Attribute, Fault, Flaw, KeyType, ValueType, lookup, parse_date, quote, table,
 };

@@ -2,7 +2,12 @@
 //!
 //! The rules themselves are carried out in [`crate::survivorship`].
 
+pub mod bundle;
+mod checks;
 mod conditions;
+mod expression;
+mod facts;
+mod lint;
 mod roles;
 mod rules;
 
@@ -10,7 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::checks::{CompiledChecks, FailedCheck};
 pub use self::conditions::{Check, FourEyes, NonOwner, NumberRange, Severity};
+pub use self::lint::{CODES, PolicyFault};
 pub use self::roles::{Governors, Principal, Role};
 use crate::attribute::{self, Attribute, Class};
 use crate::id::{Region, SourceName};
@@ -42,7 +49,16 @@ pub enum Rule {
     OwnerElseLeast,
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
-    /// A steward's override stands. Shown as what decided; no policy can name it.
+    /// The claim that had seen no other; among claims made apart, the earliest.
+    Oldest,
+    /// The value that most sources state; among values stated equally often, the last writer.
+    MostFrequent,
+    /// The group with the most members, the longest text; among equals, the last writer.
+    MostComplete,
+    /// The claim of the source that wins the attribute named by [`Policy::follows`]; when that source
+    /// says nothing here, the last writer.
+    Follow,
+    /// A steward's word in place of the rule. It is shown as what decided, and no policy chooses it.
     Override,
 }
 
@@ -59,7 +75,11 @@ impl Rule {
             Self::Greatest => "Most conservative value",
             Self::OwnerElseLeast => "Owner region decides, else the least value",
             Self::AnyBlock => "Blocked while any block stands",
-            Self::Override => "A steward's override stands",
+            Self::Oldest => "Oldest claim",
+            Self::MostFrequent => "What most sources say",
+            Self::MostComplete => "Most complete value",
+            Self::Follow => "Same source as another attribute",
+            Self::Override => "Steward's override",
         }
     }
 
@@ -72,28 +92,15 @@ impl Rule {
                 true
             }
             Self::AddWins => is_item,
-            Self::LastWriter | Self::SourcePriority | Self::Override => false,
+            Self::LastWriter
+            | Self::SourcePriority
+            | Self::Oldest
+            | Self::MostFrequent
+            | Self::MostComplete
+            | Self::Follow
+            | Self::Override => false,
         }
     }
-}
-
-/// Why a policy must not be put in force. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// A rule that is not conservative decides about money or compliance.
-    #[error(
-        "the rule {rule:?} cannot decide {pattern:?}, which is a matter of money or compliance: \
-         choose owner, least, greatest, owner-else-least or any-block (add-wins for items of a set)"
-    )]
-    NotConservative {
-        /// The attribute.
-        pattern: String,
-        /// The rule.
-        rule: Rule,
-    },
-    /// A rank that can never count, because the kind stands higher up already.
-    #[error("the source kind {0:?} is ranked twice: keep its best place and remove the other")]
-    RankedTwice(String),
 }
 
 /// Which rule decides which attribute, who owns what, and which sources rank before others.
@@ -197,32 +204,6 @@ impl Policy {
     pub fn rank(&self, source: &SourceName) -> usize {
         let place = self.source_kinds.iter().position(|kind| kind == source.kind());
         place.unwrap_or(self.source_kinds.len())
-    }
-
-    /// Refuses a policy under which chance could decide about money or compliance.
-    ///
-    /// # Errors
-    /// The first [`PolicyError`], in the order of the patterns.
-    pub fn lint(&self) -> Result<(), PolicyError> {
-        let named = self.rules.iter().filter_map(|(key, rule)| {
-            let path = key.parse().ok();
-            let by_path = || path.as_ref().and_then(attribute::lookup);
-            let by_pattern = attribute::table().iter().find(|row| row.pattern == key);
-            Some((key.as_str(), by_pattern.or_else(by_path)?, *rule))
-        });
-        let table = attribute::table().iter().map(|row| (row.pattern, row, self.rule_of(row)));
-        for (pattern, attribute, rule) in named.chain(table) {
-            let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
-            if is_at_stake && !rule.is_conservative(rules::is_item(attribute)) {
-                return Err(PolicyError::NotConservative { pattern: pattern.to_owned(), rule });
-            }
-        }
-        for (place, kind) in self.source_kinds.iter().enumerate() {
-            if self.source_kinds[..place].contains(kind) {
-                return Err(PolicyError::RankedTwice(kind.clone()));
-            }
-        }
-        Ok(())
     }
 
     /// What names the policy among peers: BLAKE3 of its canonical JSON.

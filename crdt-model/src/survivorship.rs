@@ -6,8 +6,9 @@
 //!
 //! [`crate::governance`] speaks first: what comes here is what requests and overrides made of the claims.
 //! `standing` decides which claims take part and on which days, `rules` decides among those that do,
-//! and `owner` says whose word an owner's rule asks for.
+//! `owner` says whose word an owner's rule asks for, and `follow` whom a following attribute follows.
 
+mod follow;
 mod overriding;
 mod owner;
 mod rules;
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use self::follow::Leader;
 use self::owner::{Home, Ownership};
 use self::rules::{Contest, Live};
 use self::standing::Entry;
@@ -43,7 +45,8 @@ pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
     for group in claims.by_attribute() {
         let Some(field) = Field::read(policy, claims, group) else { continue };
         let ownership = Ownership::of(policy, claims, &home, field.path);
-        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership));
+        let leader = Leader::of(&field, &home);
+        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership, &leader));
     }
     resolved
 }
@@ -95,7 +98,7 @@ impl<'a> Field<'a> {
     }
 
     /// The segments, in order of their days; neighbours differ.
-    fn timeline(&self, ownership: &Ownership<'_>) -> Vec<Segment> {
+    fn timeline(&self, ownership: &Ownership<'_>, leader: &Leader) -> Vec<Segment> {
         let mut days: BTreeSet<Date> = BTreeSet::new();
         for standing in self.entries.iter().filter_map(|entry| entry.fate.as_ref().ok()) {
             days.extend(standing.from);
@@ -104,9 +107,10 @@ impl<'a> Field<'a> {
         if self.asks_owner() {
             days.extend(ownership.days());
         }
+        days.extend(leader.days());
         let mut segments: Vec<Segment> = Vec::new();
         for from in std::iter::once(None).chain(days.into_iter().map(Some)) {
-            let resolution = self.resolution(from, ownership);
+            let resolution = self.resolution(from, ownership, leader);
             if segments.last().is_none_or(|before| before.resolution != resolution) {
                 segments.push(Segment { from, resolution });
             }
@@ -115,7 +119,12 @@ impl<'a> Field<'a> {
     }
 
     /// What holds on a day; `None` is the time before the first day that anything names.
-    fn resolution(&self, day: Option<Date>, ownership: &Ownership<'_>) -> Resolution {
+    fn resolution(
+        &self,
+        day: Option<Date>,
+        ownership: &Ownership<'_>,
+        leader: &Leader,
+    ) -> Resolution {
         let owner = if self.asks_owner() { ownership.on(day) } else { None };
         let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
             .filter_map(|(place, entry)| {
@@ -129,6 +138,7 @@ impl<'a> Field<'a> {
             claims: self.claims,
             attribute: self.attribute,
             owner,
+            leader: leader.on(day),
             live,
         };
         let overriding = |index: &usize| self.overrides[places[*index]];

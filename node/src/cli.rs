@@ -5,6 +5,7 @@
 
 mod changes;
 mod client;
+mod codes;
 mod completions;
 mod conflicts;
 mod context;
@@ -15,8 +16,11 @@ mod get;
 mod history;
 mod import;
 mod init;
+mod issues;
 mod network;
 mod peers;
+mod policy;
+mod report;
 mod run;
 mod sample;
 mod set;
@@ -69,6 +73,15 @@ enum Command {
     History(history::Args),
     /// Show customers on which regions wrote different values without knowing of each other
     Conflicts(conflicts::Args),
+    /// Show what somebody should look at, with counts and age, or the quality of one customer
+    Issues(issues::Args),
+    /// Show and change code lists, and see what hangs on a code
+    Codes(codes::Args),
+    /// Answer a question of finance for all customers
+    Report(report::Args),
+    /// Check, compare, sign and bring the policy: which rule decides what, and who may do what
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Show the other nodes, and how far each is
     Peers(peers::Args),
     /// Show the state of the node
@@ -121,6 +134,10 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
+        Command::Issues(args) => issues::run(&args, context),
+        Command::Codes(args) => codes::run(&args, context),
+        Command::Report(args) => report::run(&args, context),
+        Command::Policy(command) => policy::run(command, context),
         Command::Peers(args) => peers::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),

@@ -42,7 +42,7 @@ pub struct Settings {
     pub transport: TransportConfig,
     /// Names the store in the watermark.
     pub store: StoreId,
-    /// The feed position that had been acknowledged, when the store came back short of it.
+    /// How many commits had been acknowledged, when the store came back short of them.
     pub behind: Option<u64>,
 }
 
@@ -130,7 +130,8 @@ pub async fn start<S: Store + 'static>(
     let (status, status_seen) = watch::channel(Arc::new(replica.status(clock.now_ms())));
     let (stop, stopped) = oneshot::channel();
     let (failed, ended) = oneshot::channel();
-    let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen);
+    let (policy, policy_seen) = watch::channel(Arc::clone(replica.history().policy()));
+    let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen, policy_seen);
     let was_ready = replica.is_ready();
     let driver = Driver {
         replica,
@@ -143,6 +144,7 @@ pub async fn start<S: Store + 'static>(
         transport,
         members,
         status,
+        policy,
         status_at_ms: 0,
         tickets: Tickets::default(),
     };
@@ -250,6 +252,7 @@ struct Driver<S> {
     transport: Transport,
     members: watch::Sender<Members>,
     status: watch::Sender<Arc<Status>>,
+    policy: watch::Sender<Arc<Policy>>,
     status_at_ms: u64,
     tickets: Tickets,
 }
@@ -325,6 +328,10 @@ impl<S: Store> Driver<S> {
             self.was_ready = true;
             self.mark();
         }
+        let policy = self.replica.history().policy();
+        if !Arc::ptr_eq(&self.policy.borrow(), policy) {
+            self.policy.send_replace(Arc::clone(policy));
+        }
         deferred.into_iter().for_each(|action| self.perform(action));
         Ok(taken < BATCH_EVENTS)
     }
@@ -337,7 +344,7 @@ impl<S: Store> Driver<S> {
         self.marked_ms = self.clock.now_ms();
         let mark = Mark {
             store: self.store_id,
-            position: self.replica.feed_position(),
+            position: self.replica.commits_held(),
             records: Some(self.replica.history().state.records),
         };
         // After a loss was made good from the peers, the old mark speaks of a store that is no more.

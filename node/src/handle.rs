@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::kv::View;
@@ -25,6 +26,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     view: Arc<dyn View + Send + Sync>,
     status: watch::Receiver<Arc<Status>>,
+    policy: watch::Receiver<Arc<Policy>>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -34,14 +36,15 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Joins the three ends that the driver gives out.
+    /// Joins the four ends that the driver gives out.
     #[must_use]
     pub fn new(
         commands: mpsc::Sender<Command>,
         view: Arc<dyn View + Send + Sync>,
         status: watch::Receiver<Arc<Status>>,
+        policy: watch::Receiver<Arc<Policy>>,
     ) -> Self {
-        Self { commands, view, status }
+        Self { commands, view, status, policy }
     }
 
     /// Writes, and waits until the write is durable.
@@ -71,6 +74,12 @@ impl Handle {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.borrow().clone()
     }
 
     /// Typed reads of everything durable. Reads block on the disk: call from a blocking thread.

@@ -8,6 +8,7 @@ mod attributes;
 mod author;
 mod bulk;
 mod changes;
+mod codes;
 mod conflicts;
 mod cursor;
 mod customers;
@@ -16,9 +17,11 @@ mod export;
 mod extract;
 mod golden;
 mod history;
+mod issues;
 mod json;
 mod network;
 mod openapi;
+mod policy;
 mod quarantine;
 mod serve;
 mod status;
@@ -36,7 +39,6 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use crdt_model::policy::Policy;
 use jiff::civil::Date;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -66,7 +68,6 @@ pub(crate) struct App {
     handle: Handle,
     tokens: Arc<Tokens>,
     clock: Clock,
-    policy: Arc<Policy>,
     reads: Arc<Semaphore>,
 }
 
@@ -117,7 +118,6 @@ pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
         handle,
         tokens: Arc::new(tokens),
         clock,
-        policy: Arc::new(Policy::built_in()),
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };
     let authenticate = middleware::from_fn_with_state(app.clone(), author::authenticate);
@@ -145,6 +145,14 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(export::export))
         .routes(routes!(attributes::attributes))
         .routes(routes!(network::show, network::adopt))
+        .routes(routes!(issues::list))
+        .routes(routes!(issues::of_customer))
+        .routes(routes!(issues::ledger))
+        .routes(routes!(codes::list))
+        .routes(routes!(codes::show, codes::patch))
+        .routes(routes!(codes::impact))
+        .routes(routes!(policy::show))
+        .routes(routes!(policy::simulate))
         .routes(routes!(status::status))
         .routes(routes!(status::peers))
 }

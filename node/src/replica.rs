@@ -8,19 +8,25 @@
 //! commit does, and `sync` for who sends what to whom.
 
 pub mod action;
+mod batch;
 mod causality;
 pub mod codec;
 pub mod commit;
 mod contact;
+mod door;
 pub mod event;
 pub mod frame;
 pub mod history;
+mod issues;
 pub mod layout;
 pub mod limits;
+pub mod lists;
 pub mod multiset;
 pub mod node_id;
 mod peers;
+mod permission;
 pub mod records;
+mod resolving;
 pub mod roster;
 pub mod state;
 pub mod status;
@@ -34,7 +40,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::id::LogId;
-use crdt_model::policy::{Policy, RESOLVER};
+use crdt_model::policy::Policy;
 
 use self::action::Action;
 use self::commit::{Head, Opening};
@@ -62,7 +68,7 @@ pub struct Config {
     pub connect: Vec<String>,
     /// How often digests and clocks are told, in milliseconds; usually [`limits::HEARTBEAT_MS`].
     pub heartbeat_ms: u64,
-    /// The store came back empty or short of this feed position, which had been acknowledged: fetch
+    /// The store came back empty or short of so many commits, which had been acknowledged: fetch
     /// from the peers before anything is served.
     pub behind: Option<u64>,
     /// The rules by which golden records are resolved.
@@ -101,7 +107,8 @@ pub struct Replica {
     refused: u64,
     ready: bool,
     alarms: Vec<String>,
-    rules: [u8; 8],
+    /// When the next page of records is resolved again, or the next policy comes into force.
+    policy_at_ms: Option<u64>,
 }
 
 /// One call of [`Replica::handle`] under way.
@@ -146,7 +153,6 @@ impl Replica {
         let unfolded = history.vector.unfolded().map(|(log, _)| *log);
         let moved = unfolded.filter(|log| Some(*log) != spoken_for).collect();
         let ready = config.behind.is_none();
-        let rules = rules_of(history.policy());
         let mut replica = Self {
             config,
             node,
@@ -159,7 +165,7 @@ impl Replica {
             refused: 0,
             ready,
             alarms: Vec::new(),
-            rules,
+            policy_at_ms: Some(0),
         };
         replica.meet_members();
         Ok((replica, ops))
@@ -213,7 +219,11 @@ impl Replica {
     pub fn next_deadline(&self) -> u64 {
         let owed = self.links.values().filter_map(|link| link.owed_at_ms);
         let dials = self.dials_planned().map(|(_, at)| at);
-        owed.chain(dials).chain([self.beat_at_ms]).min().unwrap_or(self.beat_at_ms)
+        if self.history.has_due {
+            return 0;
+        }
+        let due = owed.chain(dials).chain(self.policy_at_ms).chain([self.beat_at_ms]);
+        due.min().unwrap_or(self.beat_at_ms)
     }
 
     /// The position of the newest feed entry.
@@ -222,11 +232,45 @@ impl Replica {
         self.history.state.feed
     }
 
+    /// How many commits are held.
+    #[must_use]
+    pub fn commits_held(&self) -> u64 {
+        self.history.vector.commits()
+    }
+
+    /// Looks again at the issues of the next records that are due.
+    fn look_again(&mut self, turn: &mut Turn<'_>) -> Result<(), ReadError> {
+        if self.history.has_due {
+            let ops = self.history.look_again(&turn.view)?;
+            if !ops.is_empty() {
+                turn.persist(ops);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the policy in force that is due, and resolves the next page of records by it.
+    fn follow_policy(&mut self, turn: &mut Turn<'_>) -> Result<(), ReadError> {
+        if self.policy_at_ms.is_none_or(|at| turn.now_ms < at) {
+            return Ok(());
+        }
+        if self.history.activate(turn.now_ms) {
+            turn.persist(vec![Op::Put(layout::STATE.to_vec(), self.history.state.encode())]);
+        }
+        let ops = self.history.resolve_page(&turn.view)?;
+        if !ops.is_empty() {
+            turn.persist(ops);
+        }
+        let more = self.history.state.resolving.is_some().then_some(turn.now_ms);
+        self.policy_at_ms = more.or_else(|| self.history.roster.next_activation_ms(turn.now_ms));
+        Ok(())
+    }
+
     /// Takes note that a peer has nothing that we lack. Only with as many commits as before the loss
     /// nothing is missing; commits that had reached no peer are gone, and an operator must accept that.
     fn caught_up(&mut self) {
-        let position = self.feed_position();
-        self.ready |= self.config.behind.is_none_or(|acknowledged| position >= acknowledged);
+        let commits = self.commits_held();
+        self.ready |= self.config.behind.is_none_or(|acknowledged| commits >= acknowledged);
     }
 
     /// Whether nothing that the node had acknowledged is missing, as far as it knows.
@@ -259,7 +303,7 @@ impl Replica {
             control: self.history.roster.digest(),
             history: self.history.vector.digest(),
             golden: self.history.state.golden.digest(),
-            rules: self.rules,
+            rules: self.history.rules(),
         }
     }
 
@@ -350,12 +394,6 @@ fn own_log(history: &History, node: NodeId, nonce: u64) -> OwnLog {
         predecessor: newest.and_then(|(log, _)| history.vector.head(log)),
     };
     OwnLog { opening, id: opening.log_id(&history.roster.network_id()) }
-}
-
-fn rules_of(policy: &Policy) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new_derive_key("concord 2026 rules");
-    hasher.update(&policy.digest()).update(&RESOLVER.to_be_bytes());
-    vector::first_8(hasher.finalize().as_bytes())
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

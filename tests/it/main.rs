@@ -6,6 +6,7 @@ mod cli; // the real program: what it makes, what it refuses and with which exit
 mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod examples; // every example runs and ends as it says
+mod governance; // the policy from a governor's file to every node, requests and approvals across regions
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing

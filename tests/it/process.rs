@@ -17,13 +17,15 @@ pub(crate) const CONCORD: &str = env!("CARGO_BIN_EXE_concord");
 pub(crate) struct Process {
     pub(crate) dir: PathBuf,
     pub(crate) client: Client,
+    /// The secret of its first token.
+    pub(crate) secret: String,
     child: Option<Child>,
 }
 
 /// A network of processes in one temporary directory.
 pub(crate) struct Processes {
     pub(crate) nodes: Vec<Process>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Drop for Process {
@@ -57,14 +59,37 @@ impl Processes {
             let tokens: toml::Table = tokens.parse().unwrap();
             let secret = tokens["tokens"][0]["secret"].as_str().unwrap();
             let client = Client::new(&format!("http://{http}"), secret).unwrap();
-            nodes.push(Process { dir: own, client, child: None });
+            nodes.push(Process { dir: own, client, secret: secret.to_owned(), child: None });
         }
         let roster = dir.path().join("network").join("roster");
         for node in &nodes {
             let own = node.dir.to_str().unwrap();
             concord(&["network", "join", "--dir", own, roster.to_str().unwrap()]);
         }
-        Self { nodes, _dir: dir }
+        Self { nodes, dir }
+    }
+
+    /// A file beside the directories of the network and its nodes.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Starts every node.
+    pub(crate) fn start(&mut self) {
+        self.nodes.iter_mut().for_each(Process::start);
+    }
+
+    /// Waits until every node holds and shows the same.
+    pub(crate) fn converge(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let digests: Vec<_> = self.nodes.iter().map(Process::digests).collect();
+            if digests.windows(2).all(|pair| pair[0] == pair[1]) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the nodes do not converge: {digests:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
@@ -119,6 +144,16 @@ impl Process {
         let text = |name: &str| status[name].as_str().unwrap().to_owned();
         (text("history_digest"), text("golden_digest"))
     }
+}
+
+/// Gives a command that must end with this code, and reads what it says as JSON.
+pub(crate) fn concord_json(code: i32, arguments: &[&str]) -> Json {
+    let output =
+        Command::new(CONCORD).arg("--json").args(arguments).stdin(Stdio::null()).output().unwrap();
+    let (out, error) = (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned());
+    assert_eq!(output.status.code(), Some(code), "concord {}: {error}", arguments.join(" "));
+    let said = if out.is_empty() { error.into_bytes() } else { out };
+    serde_json::from_slice(&said).unwrap()
 }
 
 /// Gives a command that must succeed.

@@ -122,6 +122,7 @@ pub(crate) async fn write(
     let edits = normalize_patch(&tree, &Context::default()).unwrap();
     let request = WriteRequest {
         source: source.parse().unwrap(),
+        propose: false,
         provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,
@@ -146,7 +147,7 @@ pub(crate) async fn until(what: &str, nodes: &[&Running], condition: impl Fn(&St
 pub(crate) async fn until_converged(nodes: &[&Running], commits: u64) {
     until("not converged", nodes, |status| {
         let first = nodes[0].handle.status();
-        status.feed_position >= commits
+        status.commits >= commits
             && status.history_digest == first.history_digest
             && status.golden_digest == first.golden_digest
     })

@@ -285,11 +285,11 @@ impl World {
         let now_ms = self.now_ms.checked_add_signed(self.nodes[at].skew_ms).unwrap();
         let node = &mut self.nodes[at];
         let Some(replica) = &mut node.replica else { return };
-        let before = replica.feed_position();
+        let before = replica.commits_held();
         let watch = Stopwatch::start();
         let mut actions = replica.handle(now_ms, event, &node.store);
         self.profile.replicas += watch.elapsed();
-        self.profile.applied += replica.feed_position() - before;
+        self.profile.applied += replica.commits_held() - before;
         let crash = !self.healing && self.random.one_in(1_500);
         if crash {
             // The power fails between two of the actions; what comes after is lost for good.
@@ -524,7 +524,7 @@ impl World {
             assert_eq!(status.alarms, Vec::<String>::new(), "{}", name(at));
             assert_eq!((status.refused, status.quarantined_items), (0, 0), "{}", name(at));
             // What no disk holds any more cannot come back; an operator must accept it.
-            let short = self.nodes[at].behind.is_some_and(|behind| status.feed_position < behind);
+            let short = self.nodes[at].behind.is_some_and(|behind| status.commits < behind);
             assert!(status.ready || short, "{} is not ready", name(at));
             for peer in status.peers.iter().filter(|peer| peer.connected) {
                 assert_eq!((peer.behind, peer.ahead), (0, 0), "{} of {}", name(at), peer.name);
@@ -575,7 +575,7 @@ impl World {
                         "{:<10} {:>6} {:>5} {logs:>5} {} {} {} {}",
                         name(at),
                         node.starts,
-                        status.feed_position,
+                        status.commits,
                         &status.history_digest[..8],
                         &status.golden_digest[..8],
                         self.oracle.shown_told(at),

@@ -1,6 +1,7 @@
 //! The attribute table: one row for everything that the canonical customer record can carry. What
 //! each row does when claims differ is the policy's matter.
 
+mod code_list;
 mod credit;
 mod governance;
 mod org;
@@ -25,6 +26,7 @@ pub fn table() -> &'static [Attribute] {
             org::SALES,
             credit::ATTRIBUTES,
             relation::ATTRIBUTES,
+            code_list::ATTRIBUTES,
         ]
         .concat()
     });

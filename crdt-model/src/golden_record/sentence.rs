@@ -51,6 +51,10 @@ impl Loser {
                 | Rule::AddWins
                 | Rule::Greatest
                 | Rule::AnyBlock
+                | Rule::Oldest
+                | Rule::MostFrequent
+                | Rule::MostComplete
+                | Rule::Follow
                 | Rule::Override => lost("the more conservative one counts"),
             },
             LossReason::NotComparable => {
@@ -62,6 +66,13 @@ impl Loser {
             LossReason::Overridden => lost("a steward's override stands"),
             LossReason::SourceChanged => {
                 out("it stood until a source said something new, and one has")
+            }
+            LossReason::Newer => lost("the oldest claim counts"),
+            LossReason::Rarer => lost("more sources say so"),
+            LossReason::LessComplete => lost("the other one says more"),
+            LossReason::NotFollowed => {
+                let leader = winner.map_or("another source", |winner| winner.source.as_str());
+                lost(&format!("{leader} decides here as on the attribute that this one follows"))
             }
             LossReason::Released => out("it was lifted by someone who had seen it"),
             LossReason::NotValid => out("it does not hold on this day"),

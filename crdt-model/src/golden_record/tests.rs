@@ -157,6 +157,22 @@ fn the_sentences_are_fit_for_a_clerk() {
             "NT60 of crm-amer (AMER) blocks as well. Shown is the block that was set first, NT30 of erp-emea (EMEA).",
         ),
         (
+            LossReason::Newer,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): the oldest claim counts.",
+        ),
+        (
+            LossReason::Rarer,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): more sources say so.",
+        ),
+        (
+            LossReason::LessComplete,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): the other one says more.",
+        ),
+        (
+            LossReason::NotFollowed,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): erp-emea decides here as on the attribute that this one follows.",
+        ),
+        (
             LossReason::Released,
             "NT60 of crm-amer (AMER) does not take part: it was lifted by someone who had seen it.",
         ),

@@ -97,9 +97,15 @@ fn is_cautious(policy: &Policy, edit: &ClaimEdit, past: &dyn Fn() -> ClaimSet) -
         Rule::Greatest => Ordering::Greater,
         // A block more is cautious, unless it takes the place of one that stands longer.
         Rule::AnyBlock => return value.member("until").is_none(),
-        Rule::LastWriter | Rule::SourcePriority | Rule::Owner | Rule::AddWins | Rule::Override => {
-            return false;
-        }
+        Rule::LastWriter
+        | Rule::SourcePriority
+        | Rule::Owner
+        | Rule::AddWins
+        | Rule::Oldest
+        | Rule::MostFrequent
+        | Rule::MostComplete
+        | Rule::Follow
+        | Rule::Override => return false,
     };
     let resolved = resolve(policy, &past());
     let Some(segments) = resolved.attributes.get(path) else { return false };

@@ -8,6 +8,7 @@
 use jiff::civil::Date;
 
 use super::Field;
+use super::follow::Leader;
 use crate::claim::{self, ClaimSet};
 use crate::id::Region;
 use crate::path::AttributePath;
@@ -15,7 +16,7 @@ use crate::policy::Policy;
 use crate::value::Value;
 
 /// The attribute that says where a customer is at home.
-const HOME_REGION: &str = "identity/home_region";
+pub(super) const HOME_REGION: &str = "identity/home_region";
 
 /// The home region of a customer over time.
 pub(super) struct Home<'a> {
@@ -35,14 +36,15 @@ impl<'a> Home<'a> {
     /// Resolves the home region first, since other attributes depend on it. It belongs itself to the
     /// region that made the record's first claim, unless the policy names another owner.
     pub(super) fn resolve(policy: &'a Policy, claims: &'a ClaimSet) -> Self {
-        let founder = claims.founder(None).map(|origin| &origin.region);
+        let Self { founder, .. } = Self::founded(claims);
         let field = claims
             .by_attribute()
             .find(|group| group.first().is_some_and(|claim| claim.path.as_str() == HOME_REGION))
             .and_then(|group| Field::read(policy, claims, group));
         let segments = field.map(|field| {
             let owner = policy.owner_of(field.path).or(founder);
-            field.timeline(&Ownership::Fixed(owner))
+            let leader = Leader::of(&field, &Self::founded(claims));
+            field.timeline(&Ownership::Fixed(owner), &leader)
         });
         let timeline = segments.into_iter().flatten().map(|segment| {
             let winner = segment.resolution.winner.and_then(|winner| winner.value);
@@ -50,6 +52,12 @@ impl<'a> Home<'a> {
             (segment.from, text.and_then(|text| text.parse().ok()))
         });
         Self { founder, timeline: timeline.collect() }
+    }
+
+    /// The home as far as it is known before the home region itself is resolved.
+    pub(super) fn founded(claims: &'a ClaimSet) -> Self {
+        let founder = claims.founder(None).map(|origin| &origin.region);
+        Self { founder, timeline: Vec::new() }
     }
 
     fn on(&self, day: Option<Date>) -> Option<&Region> {

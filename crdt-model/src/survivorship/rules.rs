@@ -1,14 +1,14 @@
 //! The rules: among the claims that hold on a day, which one survives, and why each other one does not.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::Attribute;
 use crate::claim::{Claim, ClaimSet};
 use crate::golden_record::LossReason;
-use crate::id::Region;
+use crate::id::{Region, SourceName};
 use crate::policy::{Policy, Rule};
-use crate::value::Value;
+use crate::value::{Scalar, Value};
 
 /// A claim that takes part.
 pub(super) struct Live<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Contest<'a> {
     pub(super) claims: &'a ClaimSet,
     pub(super) attribute: Option<&'static Attribute>,
     pub(super) owner: Option<&'a Region>,
+    /// The source that wins the attribute that this one follows.
+    pub(super) leader: Option<&'a SourceName>,
     /// In the order of the set: by source, then origin. Claims are named by their place here.
     pub(super) live: Vec<Live<'a>>,
 }
@@ -44,7 +46,7 @@ impl Contest<'_> {
     pub(super) fn decide(&self, rule: Rule) -> Verdict {
         let all: Vec<usize> = (0..self.live.len()).collect();
         let verdict = match rule {
-            Rule::LastWriter => self.last_writer(&all),
+            Rule::LastWriter | Rule::Override => self.last_writer(&all),
             Rule::SourcePriority | Rule::AddWins => self.source_priority(&all),
             Rule::Owner => {
                 let (owned, others) = self.by_owner(&all);
@@ -59,8 +61,10 @@ impl Contest<'_> {
                 }
             },
             Rule::AnyBlock => self.any_block(&all),
-            // Shown where an override decides; the lint lets no policy name it.
-            Rule::Override => self.last_writer(&all),
+            Rule::Oldest => self.oldest(&all),
+            Rule::MostFrequent => self.most_frequent(&all),
+            Rule::MostComplete => self.most_complete(&all),
+            Rule::Follow => self.follow(&all),
         };
         self.agreed(verdict)
     }
@@ -153,6 +157,61 @@ impl Contest<'_> {
         let others: Vec<usize> =
             among.iter().copied().filter(|place| Some(*place) != winner).collect();
         Verdict { winner, reasons: BTreeMap::new() }.and(&others, &LossReason::AlsoBlocks)
+    }
+
+    /// The mirror of the last writer: drops whoever had seen another claim, then takes the earliest.
+    fn oldest(&self, among: &[usize]) -> Verdict {
+        let had_seen_another =
+            |place: &usize| among.iter().any(|seen| self.supersedes(*place, *seen));
+        let (_, first): (Vec<usize>, Vec<usize>) =
+            among.iter().copied().partition(had_seen_another);
+        let open = if first.is_empty() { among } else { &first };
+        let winner = open.iter().copied().min_by_key(|place| self.age(*place));
+        let others: Vec<usize> =
+            among.iter().copied().filter(|place| Some(*place) != winner).collect();
+        Verdict { winner, reasons: BTreeMap::new() }.and(&others, &LossReason::Newer)
+    }
+
+    /// The value that most sources state. A source whose register two nodes wrote apart states both
+    /// values, each of them once.
+    fn most_frequent(&self, among: &[usize]) -> Verdict {
+        let mut stated_by: BTreeMap<&Value, BTreeSet<&SourceName>> = BTreeMap::new();
+        for place in among {
+            let Live { claim, value } = &self.live[*place];
+            stated_by.entry(value).or_default().insert(&claim.source);
+        }
+        self.highest(among, &LossReason::Rarer, |place| {
+            stated_by.get(self.live[place].value).map(BTreeSet::len)
+        })
+    }
+
+    fn most_complete(&self, among: &[usize]) -> Verdict {
+        self.highest(among, &LossReason::LessComplete, |place| match self.live[place].value {
+            Value::Group(members) => members.len(),
+            Value::One(Scalar::Text(text)) => text.chars().count(),
+            Value::One(Scalar::Bool(_) | Scalar::Int(_)) => 0,
+        })
+    }
+
+    /// The last writer among the claims that score highest.
+    fn highest<S: Ord>(
+        &self,
+        among: &[usize],
+        reason: &LossReason,
+        score: impl Fn(usize) -> S,
+    ) -> Verdict {
+        let best = among.iter().map(|place| score(*place)).max();
+        let (highest, others): (Vec<usize>, Vec<usize>) =
+            among.iter().copied().partition(|place| Some(score(*place)) == best);
+        self.last_writer(&highest).and(&others, reason)
+    }
+
+    fn follow(&self, among: &[usize]) -> Verdict {
+        let is_leader = |place: &usize| Some(&self.live[*place].claim.source) == self.leader;
+        match among.iter().copied().partition::<Vec<usize>, _>(is_leader) {
+            (led, _) if led.is_empty() => self.last_writer(among),
+            (led, others) => self.last_writer(&led).and(&others, &LossReason::NotFollowed),
+        }
     }
 
     fn supersedes(&self, later: usize, earlier: usize) -> bool {

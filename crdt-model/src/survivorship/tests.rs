@@ -1,5 +1,6 @@
 //! The rules as tables: claims on top, what survives and why below.
 
+mod chosen;
 mod properties;
 mod scenario;
 mod timeline;

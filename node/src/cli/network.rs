@@ -6,7 +6,7 @@ mod create;
 pub(super) mod file;
 mod join;
 mod list;
-mod publish;
+pub(super) mod publish;
 mod revoke;
 
 use super::{CliError, Context, Exit};

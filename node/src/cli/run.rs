@@ -16,9 +16,8 @@ use crate::config::{self, Config};
 use crate::driver::{self, Running, Settings, StartError};
 use crate::http::{self, token::Tokens};
 use crate::identity::NodeKey;
-use crate::kv::View as _;
-use crate::replica::layout;
 use crate::replica::node_id::NodeId;
+use crate::replica::records::Records;
 use crate::replica::roster::Roster;
 use crate::shutdown::Shutdown;
 use crate::store::{SledStore, StoreOptions, Watermark};
@@ -190,9 +189,8 @@ fn open_store(dir: &Path, cache_mib: u64) -> Result<(SledStore, Identity, Waterm
         .map_err(|error| unreachable(&error))?;
     let watermark =
         Watermark::load(&dir.join(config::WATERMARK_FILE)).map_err(|error| unreachable(&error))?;
-    let last = store.last(&[layout::FEED]).map_err(|error| unreachable(&error))?;
-    let position = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
-    let behind = watermark.check(report.store, position);
+    let commits = Records::new(&store).commits_applied().map_err(|error| unreachable(&error))?;
+    let behind = watermark.check(report.store, commits);
     if let Err(loss) = &behind {
         tracing::error!(
             %loss,

@@ -38,7 +38,7 @@ fn people(status: &Json) -> String {
         ("customers", status["records"].to_string()),
         ("in conflict", status["conflicted_records"].to_string()),
         ("quarantined", format!("{} changes", status["quarantined_items"])),
-        ("commits", status["feed_position"].to_string()),
+        ("commits", status["commits"].to_string()),
         ("history", text("history_digest")),
         ("golden", text("golden_digest")),
         ("clock", clock),

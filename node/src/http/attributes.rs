@@ -91,8 +91,9 @@ pub(crate) struct AttributeTable {
     )
 )]
 pub(crate) async fn attributes(State(app): State<App>) -> Json<AttributeTable> {
+    let policy = app.handle.policy();
     let view = |attribute: &Attribute| {
-        let rule = app.policy.rule_of(attribute);
+        let rule = policy.rule_of(attribute);
         let code = serde_json::to_value(rule).unwrap_or_default();
         AttributeView {
             path: attribute.pattern,
@@ -111,8 +112,8 @@ pub(crate) async fn attributes(State(app): State<App>) -> Json<AttributeTable> {
         }
     };
     Json(AttributeTable {
-        policy_version: app.policy.version,
-        source_kinds: app.policy.source_kinds.clone(),
+        policy_version: policy.version,
+        source_kinds: policy.source_kinds.clone(),
         attributes: table().iter().map(view).collect(),
     })
 }

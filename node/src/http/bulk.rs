@@ -349,8 +349,12 @@ async fn write_group(
         return Vec::new();
     }
     let (numbers, records): (Vec<usize>, Vec<RecordWrite>) = group.into_iter().unzip();
-    let request =
-        |records, provenance| WriteRequest { source: source.clone(), provenance, records };
+    let request = |records, provenance| WriteRequest {
+        source: source.clone(),
+        provenance,
+        records,
+        propose: false,
+    };
     let outcome = app.handle.write(request(records.clone(), provenance.clone())).await;
     let is_of_one = matches!(&outcome, Err(refusal) if !is_of_node(refusal));
     if !is_of_one || numbers.len() == 1 {
@@ -378,6 +382,8 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         | WriteRefusal::Unknown { .. }
         | WriteRefusal::VersionMismatch { .. }
         | WriteRefusal::UnknownVersion { .. }
+        | WriteRefusal::Invalid { .. }
+        | WriteRefusal::Denied { .. }
         | WriteRefusal::TooLarge { .. }
         | WriteRefusal::Held { .. } => false,
     }

@@ -9,15 +9,19 @@ use super::App;
 use super::cursor::page_size;
 use super::error::{ApiError, ApiResult, Problem};
 use super::extract::Params;
-use crate::replica::records::RecordDifference;
+use crate::replica::records::{Cause, RecordDifference};
 
-/// One applied commit and the difference it made.
+/// One cause of change and the difference it made.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FeedView {
     /// Its position in this node's feed; keep it, and ask with `since`.
     pub(crate) position: u64,
-    /// The commit.
-    pub(crate) commit: String,
+    /// The commit that did it; null when a policy or a revocation did.
+    pub(crate) commit: Option<String>,
+    /// The version of the policy that did it; null when something else did.
+    pub(crate) policy: Option<u32>,
+    /// The height of the roster whose revocation did it; null when something else did.
+    pub(crate) roster: Option<u64>,
     /// The customers that it touched.
     pub(crate) records: Vec<DifferenceView>,
 }
@@ -37,7 +41,7 @@ pub(crate) struct DifferenceView {
 /// A part of the feed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FeedPage {
-    /// The commits, in the order applied here.
+    /// The entries, in the order applied here.
     pub(crate) items: Vec<FeedView>,
     /// Where to go on, as `since`; null when there is no more now.
     pub(crate) next: Option<u64>,
@@ -51,7 +55,7 @@ pub(crate) struct FeedParams {
     /// The last position that the client has seen; default 0, the start.
     #[serde(default)]
     since: u64,
-    /// The most commits: 1 to 500, default 50.
+    /// The most entries: 1 to 500, default 50.
     limit: Option<usize>,
 }
 
@@ -76,14 +80,23 @@ pub(crate) async fn changes(
         let next = entries.last().map(|(position, _)| *position).filter(|_| more);
         let items = entries.into_iter().map(|(position, entry)| {
             let records = entry.records.iter().map(difference).collect::<ApiResult<_>>()?;
-            Ok(FeedView { position, commit: entry.commit.to_string(), records })
+            Ok(view(position, &entry.cause, records))
         });
         Ok(Json(FeedPage { items: items.collect::<ApiResult<_>>()?, next }))
     })
     .await
 }
 
-fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
+fn view(position: u64, cause: &Cause, records: Vec<DifferenceView>) -> FeedView {
+    let (commit, policy, roster) = match cause {
+        Cause::Commit(commit) => (Some(commit.to_string()), None, None),
+        Cause::Policy(version) => (None, Some(*version), None),
+        Cause::Roster(height) => (None, None, Some(*height)),
+    };
+    FeedView { position, commit, policy, roster, records }
+}
+
+pub(crate) fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
     let fields = serde_json::to_value(&record.fields);
     Ok(DifferenceView {
         id: record.record.to_string(),

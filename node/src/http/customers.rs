@@ -124,7 +124,7 @@ pub(crate) async fn read(
 ) -> ApiResult<Response> {
     let status = app.handle.status();
     let day = params.as_of.unwrap_or_else(|| app.today());
-    let policy = app.policy.clone();
+    let policy = app.handle.policy();
     app.read(move |records| {
         // The version is read before the golden record: a write in between makes the version too
         // old and the client's next If-Match fails, which is safe; the other way round is not.

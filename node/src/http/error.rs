@@ -48,6 +48,8 @@ pub(crate) static BODY_TOO_LARGE: Kind =
     kind(S::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large");
 pub(crate) static CLOCK_SKEW: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "clock-skew", "The clock of the node is wrong");
+pub(crate) static CODE_LIST_UNKNOWN: Kind =
+    kind(S::NOT_FOUND, "code-list-unknown", "There is no such code list");
 pub(crate) static CURSOR_INVALID: Kind =
     kind(S::BAD_REQUEST, "cursor-invalid", "This is not a cursor of this list");
 pub(crate) static CUSTOMER_BUSY: Kind =
@@ -62,18 +64,33 @@ pub(crate) static CUSTOMER_UNKNOWN: Kind =
     kind(S::NOT_FOUND, "customer-unknown", "There is no such customer");
 pub(crate) static DAMAGED: Kind =
     of_node(S::INTERNAL_SERVER_ERROR, "store-damaged", "The store cannot be read");
+pub(crate) static FACT_FINAL: Kind =
+    kind(S::CONFLICT, "fact-final", "The request is decided or stated already");
+pub(crate) static FOUR_EYES: Kind = kind(S::FORBIDDEN, "four-eyes", "A second person must decide");
 pub(crate) static HEADER_INVALID: Kind =
     kind(S::BAD_REQUEST, "header-invalid", "A header cannot be read");
 pub(crate) static ID_MALFORMED: Kind = kind(S::BAD_REQUEST, "id-malformed", "The id is not a UUID");
 pub(crate) static INTERNAL: Kind =
     of_node(S::INTERNAL_SERVER_ERROR, "internal", "The node has a defect");
+pub(crate) static MAP_AMBIGUOUS: Kind =
+    kind(S::UNPROCESSABLE_ENTITY, "map-ambiguous", "The map cannot be inverted");
 pub(crate) static METHOD_NOT_ALLOWED: Kind =
     kind(S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
+pub(crate) static NEEDS_REQUEST: Kind =
+    kind(S::FORBIDDEN, "needs-request", "The change needs a request");
+pub(crate) static NOT_AUTHORISED: Kind =
+    kind(S::FORBIDDEN, "not-authorised", "The principal may not do this");
 pub(crate) static NOT_A_MEMBER: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-a-member", "The node is not a member of the network");
 pub(crate) static NOT_READY: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-ready", "The node is catching up");
 pub(crate) static PAGE_UNKNOWN: Kind = kind(S::NOT_FOUND, "page-unknown", "There is no such page");
+pub(crate) static POLICY_REFUSED: Kind =
+    kind(S::UNPROCESSABLE_ENTITY, "policy-refused", "The policy cannot be put in force");
+pub(crate) static POLICY_RESOLVING: Kind =
+    of_node(S::SERVICE_UNAVAILABLE, "policy-resolving", "A policy is coming into force");
+pub(crate) static PRINCIPAL_MISMATCH: Kind =
+    kind(S::FORBIDDEN, "principal-mismatch", "The write speaks for somebody else");
 pub(crate) static QUERY_INVALID: Kind =
     kind(S::BAD_REQUEST, "query-invalid", "The query cannot be read");
 pub(crate) static READ_ONLY_TOKEN: Kind =
@@ -232,6 +249,8 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::VersionMismatch { .. } | WriteRefusal::UnknownVersion { .. } => {
                 &VERSION_MISMATCH
             }
+            WriteRefusal::Denied { denial, .. } => denied_kind(denial.code),
+            WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,
             WriteRefusal::NotAMember => &NOT_A_MEMBER,
@@ -241,6 +260,17 @@ impl From<WriteRefusal> for ApiError {
             tracing::warn!(%refusal, "a write was refused");
         }
         Self::new(kind, sentence(&refusal.to_string()))
+    }
+}
+
+/// The kind of a refusal by the policy.
+fn denied_kind(code: &str) -> &'static Kind {
+    match code {
+        "four-eyes" => &FOUR_EYES,
+        "needs-request" => &NEEDS_REQUEST,
+        "fact-final" => &FACT_FINAL,
+        "principal-mismatch" => &PRINCIPAL_MISMATCH,
+        _ => &NOT_AUTHORISED,
     }
 }
 

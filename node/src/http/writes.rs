@@ -42,6 +42,10 @@ pub(crate) struct WriteView {
     pub(crate) created: bool,
     /// The commit, `log:number`; null when nothing differed from what the source already said.
     pub(crate) commit: Option<String>,
+    /// The change request that the write opened, when something of it needs others to approve; the
+    /// status is 202 then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<String>,
     /// What became of each attribute.
     pub(crate) fields: Vec<FieldView>,
 }
@@ -69,6 +73,8 @@ pub(crate) enum EffectView {
     TookEffect,
     /// It is kept as a claim; another one survives.
     KeptAsClaim,
+    /// It is part of a change request and waits for others to approve.
+    Proposed,
 }
 
 /// Creates a customer.
@@ -107,7 +113,7 @@ pub(crate) async fn create(
     let write = RecordWrite { record, precondition: Precondition::IsNew, edits };
     let source = author.source.clone();
     let provenance = author.provenance(&digest);
-    let request = WriteRequest { source, provenance, records: vec![write] };
+    let request = WriteRequest { source, provenance, records: vec![write], propose: false };
     let receipt = app.handle.write(request).await?;
     let mut response = answer(StatusCode::CREATED, &author.source, &receipt)?;
     // A write sent again gets the answer to the first one, and so the id of the first one.
@@ -173,7 +179,7 @@ pub(crate) async fn patch(
     JsonBody { value, digest }: JsonBody,
 ) -> ApiResult<Response> {
     for _ in 0..ATTEMPTS {
-        let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.policy.clone());
+        let (seen, tree, policy) = (expectation.seen.clone(), value.clone(), app.handle.policy());
         let day = app.today();
         let plan = app
             .read(move |records| {
@@ -190,7 +196,7 @@ pub(crate) async fn patch(
         let write = RecordWrite { record, precondition, edits: plan.edits };
         let provenance = author.provenance(&digest);
         let source = author.source.clone();
-        let request = WriteRequest { source, provenance, records: vec![write] };
+        let request = WriteRequest { source, provenance, records: vec![write], propose: false };
         match app.handle.write(request).await {
             Ok(receipt) => {
                 let mut response = answer(StatusCode::OK, &author.source, &receipt)?;
@@ -257,7 +263,7 @@ async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError
     };
     let mut problem = ApiError::from(refusal);
     if let Some(seen) = seen {
-        let (policy, day) = (app.policy.clone(), app.today());
+        let (policy, day) = (app.handle.policy(), app.today());
         let changed = move |records: Records<'_>| {
             let document = document_of(records, &record)?;
             Ok(difference(&document, &policy, &seen, day))
@@ -272,7 +278,11 @@ async fn refused(app: &App, record: RecordId, refusal: WriteRefusal) -> ApiError
     problem
 }
 
-fn answer(status: StatusCode, source: &SourceName, receipt: &WriteReceipt) -> ApiResult<Response> {
+pub(crate) fn answer(
+    status: StatusCode,
+    source: &SourceName,
+    receipt: &WriteReceipt,
+) -> ApiResult<Response> {
     let Some(record) = receipt.records.first() else {
         return Err(ApiError::defect("a write without a receipt"));
     };
@@ -281,12 +291,14 @@ fn answer(status: StatusCode, source: &SourceName, receipt: &WriteReceipt) -> Ap
         version: record.version.to_string(),
         created: record.created,
         commit: receipt.commit.map(|commit| commit.to_string()),
+        request: record.request.clone(),
         fields: record.fields.iter().map(|field| field_view(field, source)).collect(),
     };
     let mut headers = HeaderMap::new();
     if let Ok(tag) = HeaderValue::from_str(&tag_of(&record.version)) {
         headers.insert(header::ETAG, tag);
     }
+    let status = if view.request.is_some() { StatusCode::ACCEPTED } else { status };
     Ok((status, headers, Json(view)).into_response())
 }
 
@@ -299,6 +311,10 @@ fn field_view(field: &FieldReceipt, source: &SourceName) -> FieldView {
         }
         Effect::TookEffect => (EffectView::TookEffect, "It took effect.".to_owned()),
         Effect::KeptAsClaim => (EffectView::KeptAsClaim, kept(&field.path, resolution, source)),
+        Effect::Proposed => {
+            let text = "It is part of a change request and waits for others to approve.";
+            (EffectView::Proposed, text.to_owned())
+        }
     };
     FieldView {
         path: field.path.to_string(),

@@ -7,7 +7,7 @@ use super::limits::COURTESY_MS;
 use super::node_id::NodeId;
 use super::peers::Link;
 use super::roster::{Member, Roster, RosterError};
-use super::status::{PeerStatus, Status};
+use super::status::{PeerStatus, PolicyStatus, Status};
 use super::vector::first_8;
 use super::{Replica, Turn};
 use crate::kv::ReadError;
@@ -169,6 +169,8 @@ impl Replica {
         let before = self.history.roster.height();
         let ops = self.history.adopt(roster, &turn.view)?;
         turn.persist(ops);
+        self.policy_at_ms = Some(turn.now_ms);
+        self.follow_policy(turn)?;
         turn.actions.push(Action::Admit(self.history.roster.keys()));
         self.meet_members();
         let strangers: Vec<LinkId> = self
@@ -187,8 +189,7 @@ impl Replica {
             .map(|(id, _)| *id)
             .collect();
         for id in greeted {
-            let entries = self.history.roster.encode_from(before);
-            self.send(turn, id, &Frame::Roster { from: before, entries });
+            self.send_roster(turn, id, before);
         }
         // Commits that named these entries were not taken; ask for them again.
         let all: Vec<LinkId> = self.links.keys().copied().collect();
@@ -214,7 +215,9 @@ impl Replica {
             roster_height: roster.height(),
             history_digest: hex(digests.history),
             golden_digest: hex(digests.golden),
+            commits: self.commits_held(),
             feed_position: state.feed,
+            policy: PolicyStatus::of(&self.history, now_ms),
             records: state.records,
             conflicted_records: state.conflicted,
             quarantined_items: state.quarantined,

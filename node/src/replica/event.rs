@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crdt_model::attribute::Fault;
 use crdt_model::document::Version;
 use crdt_model::golden_record::Resolution;
+use crdt_model::governance::Denial;
 use crdt_model::id::{CommitRef, RecordId, SourceName};
 use crdt_model::path::AttributePath;
 use crdt_model::value::Assertion;
@@ -113,6 +115,8 @@ pub struct WriteRequest {
     pub provenance: Provenance,
     /// The records, each at most once.
     pub records: Vec<RecordWrite>,
+    /// Opens a change request also where nobody else would have to approve.
+    pub propose: bool,
 }
 
 /// What must be true of a record for a write to be done.
@@ -163,6 +167,9 @@ pub struct RecordReceipt {
     pub version: Version,
     /// Whether the record is new.
     pub created: bool,
+    /// The change request that the write opened, when something of it needs others to approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// One answer for each edit, in its order.
     pub fields: Vec<FieldReceipt>,
 }
@@ -188,6 +195,8 @@ pub enum Effect {
     TookEffect,
     /// It is kept as a claim; another one survives by the rule of the resolution.
     KeptAsClaim,
+    /// It is part of a change request and waits for others to approve.
+    Proposed,
 }
 
 /// Why a write was not done. Nothing of the request was written.
@@ -237,6 +246,22 @@ pub enum WriteRefusal {
         /// The version that the client named.
         version: Version,
     },
+    /// What the write says about a record breaks a rule.
+    #[error("what is said of {record} breaks a rule: {}", first_text(faults))]
+    Invalid {
+        /// Which.
+        record: RecordId,
+        /// Every fault, at least one.
+        faults: Vec<Fault>,
+    },
+    /// The principal may not write this.
+    #[error("{denial}")]
+    Denied {
+        /// The record.
+        record: RecordId,
+        /// Which edit, and why.
+        denial: Denial,
+    },
     /// More records, bytes or attributes than a commit may carry.
     #[error("the write is too large: {what}; split it")]
     TooLarge {
@@ -260,6 +285,10 @@ pub enum WriteRefusal {
         /// What the store said.
         reason: String,
     },
+}
+
+fn first_text(faults: &[Fault]) -> &str {
+    faults.first().map_or("", |fault| &fault.text)
 }
 
 /// What became of a roster that an operator brought.

@@ -5,7 +5,7 @@
 
 use super::codec::{CodecError, Reader, Writer};
 use super::commit::{Commit, Hash};
-use super::limits::{BLOCK_BYTES_MAX, LINKED_MAX, ROSTER_BYTES_MAX, VECTOR_ENTRIES_MAX};
+use super::limits::{BLOCK_BYTES_MAX, LINKED_MAX, ROSTER_FRAME_BYTES, VECTOR_ENTRIES_MAX};
 use super::vector::{ToldLog, read_told};
 use crdt_model::id::LogId;
 
@@ -140,7 +140,7 @@ impl Frame {
             HELLO => Self::Hello(read_hello(&mut reader)?),
             ROSTER => {
                 let from = reader.number()?;
-                Self::Roster { from, entries: reader.bytes(ROSTER_BYTES_MAX)?.to_vec() }
+                Self::Roster { from, entries: reader.bytes(ROSTER_FRAME_BYTES)?.to_vec() }
             }
             VECTOR => Self::Vector(read_told(&mut reader)?),
             COMMITS => return decode_block(reader.take_rest()).map(Self::Commits),

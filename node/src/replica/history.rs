@@ -8,21 +8,25 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
-use crdt_model::golden_record::{GoldenRecord, Resolved};
+use crdt_model::golden_record::Resolved;
 use crdt_model::id::{CommitRef, RecordId, Region};
-use crdt_model::policy::Policy;
-use crdt_model::survivorship::resolve;
+use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
+use super::batch::{Batch, Derivation};
 use super::causality::{self, Past};
-use super::commit::{Commit, Head, Header, Opening};
+use super::commit::{Commit, Head, Header, Note, Opening};
 use super::layout;
 use super::limits::CLOCK_OFFSET_MS_MAX;
+use super::lists::Lists;
 use super::node_id::NodeId;
-use super::records::{FeedEntry, QuarantinedItem, RecordDifference, Records};
+use super::permission;
+use super::records::{Cause, FeedEntry, QuarantinedItem, Records};
 use super::roster::Roster;
 use super::state::State;
 use super::vector::{LogState, Vector};
@@ -37,7 +41,15 @@ pub struct History {
     pub vector: Vector,
     /// Counters, clock and the digest of what is shown.
     pub state: State,
-    policy: Policy,
+    /// The policy in force where the roster brings none.
+    pub(super) base: Arc<Policy>,
+    /// The policy in force now.
+    pub(super) policy: Arc<Policy>,
+    /// Its checks.
+    pub(super) checks: Arc<CompiledChecks>,
+    lists: Lists,
+    /// Whether the issues of some records must be looked at again.
+    pub(super) has_due: bool,
 }
 
 /// Where a commit from a peer stands in relation to what is held.
@@ -100,13 +112,35 @@ impl History {
             Some(bytes) => State::decode(&bytes).map_err(|_| ReadError::damaged(layout::STATE))?,
             None => State::default(),
         };
-        Ok(Self { roster, vector: Vector::from_logs(logs), state, policy })
+        let base = Arc::new(policy);
+        let policy = Arc::clone(&base);
+        let vector = Vector::from_logs(logs);
+        // If nothing is due, the first look says so.
+        let (lists, has_due) = (Lists::default(), true);
+        let checks = Arc::new(CompiledChecks::of(&policy));
+        let mut history = Self { roster, vector, state, base, policy, checks, lists, has_due };
+        // What was in force stays so; what has come due meanwhile waits for the clock.
+        history.activate(0);
+        Ok(history)
     }
 
     /// The policy by which golden records are resolved.
     #[must_use]
-    pub const fn policy(&self) -> &Policy {
+    pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// A code list, as the store holds it.
+    pub(super) fn list(
+        &self,
+        records: &Records<'_>,
+        name: &str,
+    ) -> Result<Option<Arc<CodeList>>, ReadError> {
+        self.lists.get(records, name)
+    }
+
+    pub(super) fn derivation(&self) -> Derivation<'_> {
+        Derivation { policy: &self.policy, checks: &self.checks, lists: &self.lists }
     }
 
     /// Where a commit stands. Reads only.
@@ -217,7 +251,9 @@ impl History {
             .records()
             .map(|(record, change)| {
                 let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
-                self.judge_item(&ItemOf { header, author, region, change }, &before, view)
+                let note = &commit.signed.note;
+                let item = ItemOf { header, note, author, region, change };
+                self.judge_item(&item, &record, &before, view)
             })
             .collect()
     }
@@ -229,6 +265,7 @@ impl History {
     fn judge_item(
         &self,
         item: &ItemOf<'_>,
+        record: &RecordId,
         before: &CustomerDocument,
         view: &dyn View,
     ) -> Result<Verdict, ReadError> {
@@ -254,8 +291,15 @@ impl History {
         if let Some(error) = failed.take() {
             return Err(error);
         }
+        let denied = match &outcome {
+            Ok(_) => permission::judge(self, item, record, before, &seen),
+            Err(_) => None,
+        };
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
         Ok(match outcome {
-            Ok(after) => Verdict::Applied(Box::new(after)),
+            Ok(after) => denied.unwrap_or_else(|| Verdict::Applied(Box::new(after))),
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }
@@ -277,7 +321,7 @@ impl History {
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
         let header = &commit.signed.header;
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
         batch.state.feed += 1;
         batch.state.clock = self.clock_after(header.time, now_ms);
         let mut differences = Vec::new();
@@ -293,10 +337,14 @@ impl History {
         }
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
-        let entry = FeedEntry { commit: header.commit(), records: differences };
+        let entry = FeedEntry { cause: Cause::Commit(header.commit()), records: differences };
         let key = layout::feed_key(batch.state.feed);
         batch.put(key, canonical_json(&entry).into_bytes());
-        let Batch { state, mut ops, records, alarms, .. } = batch;
+        let Batch { state, mut ops, records, alarms, has_due, lists_changed, .. } = batch;
+        if lists_changed {
+            self.lists.forget();
+        }
+        self.has_due |= has_due;
         for log in self.vector.advance(header, commit.signed.hash()) {
             if let Some(held) = self.vector.get(&log) {
                 ops.push(Op::Put(layout::vector_key(&log), held.encode()));
@@ -336,11 +384,13 @@ impl History {
     }
 
     fn adopted(&self, before: &Roster, view: &dyn View) -> Result<(State, Vec<Op>), ReadError> {
-        let mut batch = Batch::new(self.state.clone(), &self.policy, view);
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        let mut differences = Vec::new();
         for record in self.records_cut_off(before, view)? {
             let rebuilt = self.rebuild(&record, view)?;
-            batch.replace(&record, rebuilt)?;
+            differences.extend(batch.replace(&record, rebuilt)?);
         }
+        batch.derived(Cause::Roster(self.roster.height()), differences);
         Ok((batch.state, batch.ops))
     }
 
@@ -403,8 +453,9 @@ impl History {
             if about != *record {
                 continue;
             }
-            let item = ItemOf { header, author: &author, region: &region, change };
-            match self.judge_item(&item, &rebuilt.document, records.view())? {
+            let note = &whole.signed.note;
+            let item = ItemOf { header, note, author: &author, region: &region, change };
+            match self.judge_item(&item, record, &rebuilt.document, records.view())? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
                     record: *record,
@@ -421,11 +472,12 @@ impl History {
 }
 
 /// One item with what its verdict depends on besides the document.
-struct ItemOf<'a> {
-    header: &'a Header,
-    author: &'a NodeId,
-    region: &'a Region,
-    change: &'a [u8],
+pub(super) struct ItemOf<'a> {
+    pub(super) header: &'a Header,
+    pub(super) note: &'a Note,
+    pub(super) author: &'a NodeId,
+    pub(super) region: &'a Region,
+    pub(super) change: &'a [u8],
 }
 
 /// A record built again from its commits.
@@ -441,194 +493,3 @@ pub struct Rebuilt {
 
 /// Vector and history entries read at a time.
 const LOAD_PAGE: usize = 256;
-
-/// The element of the golden digest for a record.
-#[must_use]
-pub fn golden_element(record: &RecordId, golden: &[u8]) -> Vec<u8> {
-    [b"g".as_slice(), record.as_bytes(), golden].concat()
-}
-
-/// The element of the golden digest for a quarantined item.
-#[must_use]
-pub fn quarantine_element(item: &QuarantinedItem) -> Vec<u8> {
-    let key = layout::quarantine_key(&item.record, &item.commit, item.index);
-    [&key, item.code.as_bytes()].concat()
-}
-
-/// Whether a golden record has a conflict.
-#[must_use]
-pub fn has_conflict(golden: &GoldenRecord) -> bool {
-    let mut values = golden.attributes.values().flatten();
-    values.any(|value| value.contest.as_ref().is_some_and(|contest| contest.conflict))
-}
-
-/// A golden record with its bytes, which are written, digested and compared.
-struct Golden {
-    record: GoldenRecord,
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn of(record: GoldenRecord) -> Self {
-        let bytes = record.to_bytes();
-        Self { record, bytes }
-    }
-
-    fn stored(view: &dyn View, record: &RecordId) -> Result<Option<Self>, ReadError> {
-        let key = layout::record_key(layout::GOLDEN, record);
-        let Some(bytes) = view.get(&key)? else { return Ok(None) };
-        let record = GoldenRecord::from_bytes(&bytes).map_err(|_| ReadError::damaged(&key))?;
-        Ok(Some(Self { record, bytes }))
-    }
-}
-
-/// A batch under construction. Nothing is changed outside it until it is done.
-struct Batch<'a> {
-    state: State,
-    ops: Vec<Op>,
-    records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
-    alarms: Vec<String>,
-    policy: &'a Policy,
-    view: &'a dyn View,
-}
-
-impl<'a> Batch<'a> {
-    fn new(state: State, policy: &'a Policy, view: &'a dyn View) -> Self {
-        let (ops, alarms) = (Vec::new(), Vec::new());
-        Self { state, ops, records: BTreeMap::new(), alarms, policy, view }
-    }
-
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.ops.push(Op::Put(key, value));
-    }
-
-    fn store_commit(&mut self, commit: &Commit) {
-        let at = commit.signed.header.commit();
-        let position = self.state.feed.to_be_bytes();
-        let value = [position.as_slice(), &commit.signed.encode()].concat();
-        self.put(layout::commit_key(&at), value);
-        for (index, item) in (0..).zip(&commit.items) {
-            self.put(layout::item_key(&at, index), item.clone());
-        }
-    }
-
-    /// Books one judged item. Gives the difference it made to the golden record.
-    fn item(
-        &mut self,
-        mut item: QuarantinedItem,
-        verdict: Verdict,
-    ) -> Result<Option<RecordDifference>, ReadError> {
-        let mut commit = item.commit.log.as_bytes().to_vec();
-        commit.extend(item.commit.seq.to_be_bytes());
-        self.put(layout::history_key(&item.record, self.state.feed), commit);
-        match verdict {
-            Verdict::Applied(document) => self.document(&item.record, *document).map(Some),
-            Verdict::Quarantined { code, text } => {
-                (item.code, item.text) = (code, text);
-                self.quarantine(&item);
-                Ok(None)
-            }
-            Verdict::Held(text) => {
-                self.hold(&item.record, &text);
-                Ok(None)
-            }
-        }
-    }
-
-    fn quarantine(&mut self, item: &QuarantinedItem) {
-        self.state.quarantined += 1;
-        self.state.golden.add(&quarantine_element(item));
-        let key = layout::quarantine_key(&item.record, &item.commit, item.index);
-        self.put(key, canonical_json(item).into_bytes());
-    }
-
-    fn hold(&mut self, record: &RecordId, text: &str) {
-        self.put(layout::record_key(layout::HELD, record), text.as_bytes().to_vec());
-        self.alarms.push(format!(
-            "customer {record} is held: {text}. This is a defect of this release; the commits are kept, report it and upgrade"
-        ));
-    }
-
-    fn document(
-        &mut self,
-        record: &RecordId,
-        document: CustomerDocument,
-    ) -> Result<RecordDifference, ReadError> {
-        let before = Golden::stored(self.view, record)?;
-        let resolved = resolve(self.policy, &document.claims());
-        let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
-        let fields = match &before {
-            Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
-            None => Vec::new(),
-        };
-        self.golden(record, before.as_ref(), Some(&after));
-        self.put(layout::record_key(layout::DOCUMENT, record), document.save());
-        self.records.insert(*record, (document, resolved));
-        Ok(RecordDifference { record: *record, created: before.is_none(), fields })
-    }
-
-    /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
-    fn golden(&mut self, record: &RecordId, before: Option<&Golden>, after: Option<&Golden>) {
-        if before.map(|before| &before.bytes) == after.map(|after| &after.bytes) {
-            return;
-        }
-        let key = layout::record_key(layout::GOLDEN, record);
-        if let Some(before) = before {
-            self.state.golden.remove(&golden_element(record, &before.bytes));
-            self.state.records -= 1;
-        }
-        match after {
-            Some(after) => {
-                self.state.golden.add(&golden_element(record, &after.bytes));
-                self.state.records += 1;
-                self.put(key, after.bytes.clone());
-            }
-            None => self.ops.push(Op::Delete(key)),
-        }
-        let index = |golden: Option<&Golden>| {
-            golden.map(|golden| layout::index_keys(&golden.record)).unwrap_or_default()
-        };
-        let (old, new) = (index(before), index(after));
-        self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
-        self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
-        let mark = layout::record_key(layout::CONFLICT, record);
-        let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
-        match (marked(before), marked(after)) {
-            (false, true) => {
-                self.state.conflicted += 1;
-                self.put(mark, Vec::new());
-            }
-            (true, false) => {
-                self.state.conflicted -= 1;
-                self.ops.push(Op::Delete(mark));
-            }
-            (true, true) | (false, false) => {}
-        }
-    }
-
-    /// Puts a rebuilt record in the place of what is stored.
-    fn replace(&mut self, record: &RecordId, rebuilt: Rebuilt) -> Result<(), ReadError> {
-        let records = Records::new(self.view);
-        for item in records.quarantined(Some(record), usize::MAX)? {
-            self.state.quarantined -= 1;
-            self.state.golden.remove(&quarantine_element(&item));
-            let key = layout::quarantine_key(&item.record, &item.commit, item.index);
-            self.ops.push(Op::Delete(key));
-        }
-        for item in &rebuilt.quarantined {
-            self.quarantine(item);
-        }
-        match &rebuilt.held {
-            Some(text) => self.hold(record, text),
-            None => self.ops.push(Op::Delete(layout::record_key(layout::HELD, record))),
-        }
-        if rebuilt.document.is_empty() {
-            let before = Golden::stored(self.view, record)?;
-            self.golden(record, before.as_ref(), None);
-            self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
-        } else {
-            self.document(record, rebuilt.document)?;
-        }
-        Ok(())
-    }
-}

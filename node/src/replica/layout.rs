@@ -3,8 +3,10 @@
 //! Everything that a commit changes is written in one atomic batch over these keys, so the layout is
 //! part of the replica and not of the store.
 
+use crdt_model::attribute;
 use crdt_model::golden_record::GoldenRecord;
 use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::issue;
 use crdt_model::path::AttributePath;
 use crdt_model::value::{Scalar, Value};
 use std::collections::BTreeSet;
@@ -34,6 +36,15 @@ pub const FOLLOWED: u8 = b'b';
 pub const CONFLICT: u8 = b'k';
 /// Records held because of a defect.
 pub const HELD: u8 = b'!';
+/// The issues of a record.
+pub const ISSUES: u8 = b'?';
+/// Which records have an issue, by its code.
+pub const ISSUE_MARK: u8 = b'm';
+/// Records whose issues must be looked at again.
+pub const DUE: u8 = b'w';
+/// Codes whose users must be looked at again, by the pattern of the attribute; the value is the last
+/// entry of the index that is done.
+pub const DUE_CODE: u8 = b'W';
 /// The roster, encoded.
 pub const ROSTER: &[u8] = b"r";
 /// Answers to request ids, by day.
@@ -105,6 +116,72 @@ pub fn request_key(day: u32, request: &str) -> Vec<u8> {
     let hash = blake3::hash(request.as_bytes());
     join(REQUEST, &[&day.to_be_bytes(), &hash.as_bytes()[..16]])
 }
+
+/// The key that marks a record as having an issue of this code.
+#[must_use]
+pub fn issue_mark(code: &str, record: &RecordId) -> Vec<u8> {
+    join(ISSUE_MARK, &[code.as_bytes(), &[0], record.as_bytes()])
+}
+
+/// The prefix of the marks of an issue.
+#[must_use]
+pub fn issue_prefix(code: &str) -> Vec<u8> {
+    join(ISSUE_MARK, &[code.as_bytes(), &[0]])
+}
+
+/// The key that makes the users of a code due; no code: of all codes.
+#[must_use]
+pub fn due_code_key(pattern: &str, code: &str) -> Vec<u8> {
+    join(DUE_CODE, &[pattern.as_bytes(), &[0], code.as_bytes()])
+}
+
+/// The prefix of the index that a key of [`due_code_key`] speaks of.
+#[must_use]
+pub fn code_prefix_of_due(key: &[u8]) -> Vec<u8> {
+    let named = key.get(1..).unwrap_or_default();
+    let end: &[u8] = if named.last() == Some(&0) { &[] } else { &[0] };
+    join(INDEX, &[&[CODE_TAG], named, end])
+}
+
+/// The prefix of the index of those who use a code in an attribute.
+#[must_use]
+pub fn code_prefix(pattern: &str, code: &str) -> Vec<u8> {
+    join(INDEX, &[&[CODE_TAG], pattern.as_bytes(), &[0], code.as_bytes(), &[0]])
+}
+
+/// The prefix of the index of those who name a customer.
+#[must_use]
+pub fn link_prefix(record: &RecordId) -> Vec<u8> {
+    join(INDEX, &[&[LINK_TAG], record.as_bytes()])
+}
+
+/// The prefix of the index of those who show an identifier that one party only should have; none:
+/// the attribute is no such identifier.
+#[must_use]
+pub fn identifier_prefix(path: &AttributePath) -> Option<Vec<u8>> {
+    let is_identifier = ["tax_id/", "relation/vendor/", "identity/customer_number/", "bank/"]
+        .iter()
+        .any(|section| path.as_str().strip_prefix(section).is_some_and(|item| !item.contains('/')));
+    is_identifier.then(|| join(INDEX, &[&[IDENTIFIER_TAG], path.as_str().as_bytes(), &[0]]))
+}
+
+/// The prefix of the index of the records of a change request.
+#[must_use]
+pub fn request_prefix(id: &str) -> Vec<u8> {
+    join(INDEX, &[&[REQUEST_TAG], id.as_bytes(), &[0]])
+}
+
+/// The prefix of the index of records with a change request that waits for decisions.
+#[must_use]
+pub fn task_prefix() -> Vec<u8> {
+    join(INDEX, &[&[TASK_TAG]])
+}
+
+const REQUEST_TAG: u8 = b'q';
+const TASK_TAG: u8 = b'p';
+const CODE_TAG: u8 = b'c';
+const LINK_TAG: u8 = b'l';
+const IDENTIFIER_TAG: u8 = b'i';
 
 /// The record id at a place in a key.
 #[must_use]
@@ -196,6 +273,36 @@ pub fn index_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
     for (path, values) in &golden.attributes {
         for value in values.iter().filter_map(|golden| golden.value.as_ref()) {
             index_value(path, value, &mut add);
+        }
+    }
+    keys.extend(relation_keys(golden));
+    keys
+}
+
+/// The index keys by which issues find other records: identifiers, links and codes.
+fn relation_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
+    let mut keys = BTreeSet::new();
+    let end = golden.record.as_bytes();
+    for (id, request) in &golden.requests {
+        keys.insert([request_prefix(id).as_slice(), end].concat());
+        if request.is_open() {
+            keys.insert([task_prefix().as_slice(), end].concat());
+        }
+    }
+    for (path, values) in &golden.attributes {
+        let Some(attribute) = attribute::lookup(path) else { continue };
+        let stated: Vec<&Value> =
+            values.iter().filter_map(|golden| golden.value.as_ref()).collect();
+        if let Some(prefix) = identifier_prefix(path).filter(|_| !stated.is_empty()) {
+            keys.insert([prefix.as_slice(), end].concat());
+        }
+        for value in stated {
+            if let Some(linked) = issue::linked(attribute, value) {
+                keys.insert([link_prefix(&linked).as_slice(), end].concat());
+            }
+            if let Some(code) = issue::code_of(attribute, path, value) {
+                keys.insert([code_prefix(attribute.pattern, &code).as_slice(), end].concat());
+            }
         }
     }
     keys

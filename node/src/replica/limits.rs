@@ -31,8 +31,15 @@ pub const LINK_IN_FLIGHT_MAX: usize = 1 << 20;
 pub const ROSTER_ENTRIES_MAX: usize = 10_000;
 /// Members of a roster; every node keeps a link to every other.
 pub const MEMBERS_MAX: usize = 1_000;
-/// Bytes of an encoded roster; it travels in one frame.
-pub const ROSTER_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an encoded roster. It travels in frames of at most [`ROSTER_FRAME_BYTES`].
+pub const ROSTER_BYTES_MAX: usize = 16 << 20;
+/// Bytes of roster entries in one frame: it is closed before the entry that would exceed it. The
+/// longest entry, a policy, fits.
+pub const ROSTER_FRAME_BYTES: usize = 1 << 20;
+/// Bytes of a policy as canonical JSON.
+pub const POLICY_BYTES_MAX: usize = 512 << 10;
+/// Signatures of governors under a policy.
+pub const POLICY_SIGNATURES_MAX: usize = 64;
 /// Entries of a vector in one frame.
 pub const VECTOR_ENTRIES_MAX: usize = 20_000;
 /// Peers by whose links a relay decides whom to spare.
@@ -62,6 +69,8 @@ const _: () = {
     assert!(BLOCK_BYTES_MAX <= FRAME_MAX, "a block that does not compress must fit a frame");
     assert!(BLOCK_BYTES_TARGET <= BLOCK_BYTES_MAX);
     assert!(ITEM_BYTES_MAX < COMMIT_BYTES_MAX);
+    assert!(POLICY_BYTES_MAX + (64 << 10) < ROSTER_FRAME_BYTES, "a policy must fit a frame");
+    assert!(ROSTER_FRAME_BYTES < FRAME_MAX);
     assert!(HEARTBEAT_MS < STALL_MS);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
 };

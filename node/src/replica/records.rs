@@ -3,24 +3,54 @@
 
 use std::collections::BTreeMap;
 
+use crdt_model::code_list::CodeList;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
-use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
+use crdt_model::issue::Issue;
+use crdt_model::policy::Policy;
+use crdt_model::survivorship::resolve;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::layout::{self, Lookup};
 use super::roster::Roster;
+use super::state::State;
 use super::vector::LogState;
 use crate::kv::{ReadError, View};
 
-/// An entry of the feed: one applied commit and the difference it made here.
+/// An entry of the feed: what changed golden records, and the difference it made here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FeedEntry {
-    /// The commit.
-    pub commit: CommitRef,
+    /// Why.
+    #[serde(flatten)]
+    pub cause: Cause,
     /// The records it touched.
     pub records: Vec<RecordDifference>,
+}
+
+/// What made an entry of the feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A commit was applied.
+    Commit(CommitRef),
+    /// A policy of this version came into force; an entry holds a page of the records that it
+    /// changed.
+    Policy(u32),
+    /// A member was revoked by the roster of this height.
+    Roster(u64),
+}
+
+impl Cause {
+    /// The commit, when it was one.
+    #[must_use]
+    pub const fn commit(&self) -> Option<&CommitRef> {
+        match self {
+            Self::Commit(commit) => Some(commit),
+            Self::Policy(_) | Self::Roster(_) => None,
+        }
+    }
 }
 
 /// The difference that a commit made to one golden record.
@@ -176,6 +206,17 @@ impl<'a> Records<'a> {
         Ok(Some(Commit { signed: header, items }))
     }
 
+    /// How many commits the feed holds: what a watermark outside the store remembers.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn commits_applied(&self) -> Result<u64, ReadError> {
+        let state = self.read(layout::STATE, |bytes| State::decode(bytes).ok())?;
+        let last = self.0.last(&[layout::FEED])?;
+        let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
+        Ok(last.saturating_sub(state.map_or(0, |state| state.derived)))
+    }
+
     /// Customers in the order of their ids, from the one after `after` on.
     ///
     /// # Errors
@@ -187,6 +228,45 @@ impl<'a> Records<'a> {
             .iter()
             .map(|(key, bytes)| GoldenRecord::from_bytes(bytes).map_err(|_| damaged(key)))
             .collect()
+    }
+
+    /// The ids of all records, code lists and then customers, in their order, from the one after
+    /// `after` on.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn ids(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let from = match after {
+            Some(after) => [layout::record_key(layout::DOCUMENT, &after).as_slice(), &[0]].concat(),
+            None => vec![layout::DOCUMENT],
+        };
+        let pairs = self.0.scan(&[layout::DOCUMENT], &from, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
+    }
+
+    /// What another policy would change: the customers looked at, from the one after `after` on, and
+    /// the differences of those that it would show otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn differences_under(
+        &self,
+        policy: &Policy,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Result<(Vec<RecordId>, Vec<RecordDifference>), ReadError> {
+        let page = self.ids(after, limit)?;
+        let mut differences = Vec::new();
+        for record in &page {
+            let Some(document) = self.document(record)? else { continue };
+            let resolved = resolve(policy, &document.claims());
+            let after = GoldenRecord::from_resolved(*record, &resolved);
+            let fields = GoldenRecord::differences(self.golden(record)?.as_ref(), &after);
+            if !fields.is_empty() {
+                differences.push(RecordDifference { record: *record, created: false, fields });
+            }
+        }
+        Ok((page, differences))
     }
 
     /// Customers with at least one conflict, in the order of their ids.
@@ -212,6 +292,102 @@ impl<'a> Records<'a> {
         found.sort();
         found.dedup();
         Ok(found)
+    }
+
+    /// The issues of a customer, in order.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn issues(&self, record: &RecordId) -> Page<Issue> {
+        let key = layout::record_key(layout::ISSUES, record);
+        let issues = self.read(&key, |bytes| serde_json::from_slice(bytes).ok())?;
+        Ok(issues.unwrap_or_default())
+    }
+
+    /// Customers and code lists with an issue of this code, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_issue(&self, code: &str, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let prefix = layout::issue_prefix(code);
+        self.indexed(&prefix, after, limit)
+    }
+
+    /// The customers of a change request, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn of_request(&self, id: &str, limit: usize) -> Page<RecordId> {
+        self.indexed(&layout::request_prefix(id), None, limit)
+    }
+
+    /// Customers with a change request that waits for decisions, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_tasks(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        self.indexed(&layout::task_prefix(), after, limit)
+    }
+
+    /// Records with any issue, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_issues(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        self.indexed(&[layout::ISSUES], after, limit)
+    }
+
+    /// Customers that use any code in the attributes of a pattern, by code; one that uses two stands
+    /// there twice.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_any_code(&self, pattern: &str, limit: usize) -> Page<RecordId> {
+        let prefix = layout::code_prefix_of_due(&layout::due_code_key(pattern, ""));
+        let pairs = self.0.scan(&prefix, &prefix, limit)?;
+        let id = |key: &[u8]| layout::record_in(key, key.len().checked_sub(16)?);
+        Ok(pairs.iter().filter_map(|(key, _)| id(key)).collect())
+    }
+
+    /// Customers that use a code in the attributes of a pattern, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn with_code(
+        &self,
+        pattern: &str,
+        code: &str,
+        after: Option<RecordId>,
+        limit: usize,
+    ) -> Page<RecordId> {
+        self.indexed(&layout::code_prefix(pattern, code), after, limit)
+    }
+
+    /// Code lists, in the order of their ids.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn code_lists(&self, limit: usize) -> Page<CodeList> {
+        let from = vec![layout::GOLDEN];
+        let pairs = self.0.scan(&from, &from, limit)?;
+        let lists = pairs.iter().take_while(|(key, _)| {
+            layout::record_in(key, 1).is_some_and(|id| id.kind() == RecordKind::CodeList)
+        });
+        lists
+            .map(|(key, bytes)| {
+                let golden = GoldenRecord::from_bytes(bytes);
+                golden.map(|golden| CodeList::of(&golden)).map_err(|_| ReadError::damaged(key))
+            })
+            .collect()
+    }
+
+    fn indexed(&self, prefix: &[u8], after: Option<RecordId>, limit: usize) -> Page<RecordId> {
+        let from = match after {
+            Some(after) => [prefix, after.as_bytes(), &[0]].concat(),
+            None => prefix.to_vec(),
+        };
+        let pairs = self.0.scan(prefix, &from, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, prefix.len())).collect())
     }
 
     /// The commits that touched a customer, in the order applied here, after a feed position.
@@ -272,14 +448,11 @@ impl<'a> Records<'a> {
     }
 
     fn records_of(&self, kind: u8, after: Option<RecordId>, limit: usize) -> Page<Pair> {
-        let from = after.map_or_else(
-            || vec![kind],
-            |after| {
-                let mut key = layout::record_key(kind, &after);
-                key.push(0);
-                key
-            },
-        );
+        // Code lists stand before all customers, and are no customers.
+        let from = match after {
+            Some(after) => [layout::record_key(kind, &after).as_slice(), &[0]].concat(),
+            None => layout::record_key(kind, &RecordId::first_customer()),
+        };
         self.0.scan(&[kind], &from, limit)
     }
 }

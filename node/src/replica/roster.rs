@@ -1,19 +1,25 @@
 //! The roster: who belongs to the network. A hash-chained list signed by the network key.
 //!
 //! The first entry founds the network; every later one admits a member (again, when its addresses
-//! change) or revokes one. The height of the list is the *epoch* that every commit names. The roster
+//! change), revokes one, or brings a policy. The height of the list is the *epoch* that every commit names. The roster
 //! travels before any data.
+
+mod policy;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crdt_model::id::{Region, parse_hex};
 use serde::{Deserialize, Serialize};
 
+pub use self::policy::PolicyEntry;
 use super::codec::{CodecError, Reader, Writer};
 use super::commit::{Hash, Head};
 use super::event::Members;
-use super::limits::{FOLLOWS_MAX, MEMBERS_MAX, ROSTER_BYTES_MAX, ROSTER_ENTRIES_MAX};
+use super::limits::{
+    FOLLOWS_MAX, MEMBERS_MAX, ROSTER_BYTES_MAX, ROSTER_ENTRIES_MAX, ROSTER_FRAME_BYTES,
+};
 use super::node_id::NodeId;
 
 /// The identity of a network: the public part of its key.
@@ -72,6 +78,8 @@ pub enum Entry {
         /// The last accepted commit of each of its logs.
         last: Vec<Head>,
     },
+    /// A policy follows the one before it.
+    Policy(Arc<PolicyEntry>),
 }
 
 /// Why a roster was not taken. The roster in use stays as it was.
@@ -125,6 +133,8 @@ pub struct Roster {
     entries: Vec<SignedEntry>,
     network: NetworkId,
     name: String,
+    /// The policies among the entries, with the height from which on commits may name each.
+    policies: Vec<(u64, Arc<PolicyEntry>)>,
 }
 
 /// Signs with the network key.
@@ -143,10 +153,13 @@ impl Roster {
     pub fn found(name: &str, signer: &dyn Signer) -> Result<Self, RosterError> {
         check_name(name)?;
         let network = signer.key();
-        let mut roster =
-            Self { entries: Vec::new(), network: NetworkId(network), name: name.to_owned() };
+        let mut roster = Self::empty(NetworkId(network), name.to_owned());
         roster.append(Entry::Found { name: name.to_owned(), network }, signer)?;
         Ok(roster)
+    }
+
+    const fn empty(network: NetworkId, name: String) -> Self {
+        Self { entries: Vec::new(), network, name, policies: Vec::new() }
     }
 
     /// The network's id.
@@ -212,7 +225,7 @@ impl Roster {
         let upto = usize::try_from(epoch).unwrap_or(usize::MAX);
         for signed in self.entries.iter().take(upto) {
             match &signed.entry {
-                Entry::Found { .. } => {}
+                Entry::Found { .. } | Entry::Policy(_) => {}
                 Entry::Admit(member) => {
                     members.insert(member.node, member);
                 }
@@ -231,7 +244,7 @@ impl Roster {
         self.entries[..upto].iter().rev().find_map(|signed| match &signed.entry {
             Entry::Admit(member) if member.node == *node => Some(Some(member)),
             Entry::Revoke { node: revoked, .. } if revoked == node => Some(None),
-            Entry::Admit(_) | Entry::Revoke { .. } | Entry::Found { .. } => None,
+            Entry::Admit(_) | Entry::Revoke { .. } | Entry::Found { .. } | Entry::Policy(_) => None,
         })?
     }
 
@@ -258,7 +271,7 @@ impl Roster {
             Entry::Revoke { node: revoked, last } if revoked == node => {
                 Some(last.iter().find(|head| head.log == *log).map_or(0, |head| head.seq))
             }
-            Entry::Revoke { .. } | Entry::Admit(_) | Entry::Found { .. } => None,
+            Entry::Revoke { .. } | Entry::Admit(_) | Entry::Found { .. } | Entry::Policy(_) => None,
         })
     }
 
@@ -267,26 +280,34 @@ impl Roster {
         let from = usize::try_from(height).unwrap_or(usize::MAX).min(self.entries.len());
         self.entries[from..].iter().filter_map(|signed| match &signed.entry {
             Entry::Revoke { node, last } => Some((*node, last.as_slice())),
-            Entry::Admit(_) | Entry::Found { .. } => None,
+            Entry::Admit(_) | Entry::Found { .. } | Entry::Policy(_) => None,
         })
     }
 
-    /// The encoded entries from a height on (0: all).
+    /// The entries from a height on, in parts that fit a frame each, with the height at which each
+    /// part begins.
     #[must_use]
-    pub fn encode_from(&self, height: u64) -> Vec<u8> {
+    pub fn parts_from(&self, height: u64) -> Vec<(u64, Vec<u8>)> {
         let from = usize::try_from(height).unwrap_or(usize::MAX).min(self.entries.len());
-        let mut out = Writer::new();
-        out.length(self.entries.len() - from);
-        for signed in &self.entries[from..] {
-            out.bytes(&signed.bytes).raw(&signed.signature);
+        // Room for the number of entries, and for the length of each.
+        let size = |signed: &SignedEntry| signed.bytes.len() + signed.signature.len() + 8;
+        let mut parts: Vec<(u64, &[SignedEntry])> = Vec::new();
+        let (mut start, mut bytes) = (from, 8);
+        for (at, signed) in self.entries.iter().enumerate().skip(from) {
+            if bytes + size(signed) > ROSTER_FRAME_BYTES && at > start {
+                parts.push((start as u64, &self.entries[start..at]));
+                (start, bytes) = (at, 8);
+            }
+            bytes += size(signed);
         }
-        out.into_bytes()
+        parts.push((start as u64, &self.entries[start..]));
+        parts.into_iter().map(|(at, part)| (at, encode_entries(part))).collect()
     }
 
     /// The whole roster, as files and operators carry it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        self.encode_from(0)
+        encode_entries(&self.entries)
     }
 
     /// Reads and checks a whole roster.
@@ -299,7 +320,7 @@ impl Roster {
         else {
             return Err(RosterError::Chain { height: 0 });
         };
-        let mut roster = Self { entries: Vec::new(), network: NetworkId(network), name };
+        let mut roster = Self::empty(NetworkId(network), name);
         for signed in entries {
             roster.push(signed)?;
         }
@@ -322,7 +343,9 @@ impl Roster {
                 Some(_) if height == 0 => {
                     let theirs = match signed.entry {
                         Entry::Found { network, .. } => network.to_string(),
-                        Entry::Admit(_) | Entry::Revoke { .. } => "unknown".to_owned(),
+                        Entry::Admit(_) | Entry::Revoke { .. } | Entry::Policy(_) => {
+                            "unknown".to_owned()
+                        }
                     };
                     let ours = self.network.to_string();
                     return Err(RosterError::OtherNetwork { ours, theirs });
@@ -372,8 +395,10 @@ impl Roster {
         if !(chained && founding && authentic) {
             return Err(RosterError::Chain { height });
         }
-        if let Entry::Admit(member) = &signed.entry {
-            self.check_member(member)?;
+        match &signed.entry {
+            Entry::Admit(member) => self.check_member(member)?,
+            Entry::Policy(policy) => self.take_policy(height + 1, policy)?,
+            Entry::Found { .. } | Entry::Revoke { .. } => {}
         }
         self.entries.push(signed);
         Ok(())
@@ -436,6 +461,7 @@ fn entry_message(bytes: &[u8]) -> Vec<u8> {
 const FOUND: u8 = 0;
 const ADMIT: u8 = 1;
 const REVOKE: u8 = 2;
+const POLICY: u8 = 3;
 
 fn encode_entry(height: u64, previous: &Hash, entry: &Entry) -> Vec<u8> {
     let mut out = Writer::new();
@@ -456,6 +482,10 @@ fn encode_entry(height: u64, previous: &Hash, entry: &Entry) -> Vec<u8> {
             last.iter().for_each(|head| {
                 out.raw(head.log.as_bytes()).number(head.seq).raw(&head.hash);
             });
+        }
+        Entry::Policy(policy) => {
+            out.byte(POLICY);
+            policy.write(&mut out);
         }
     }
     out.into_bytes()
@@ -490,10 +520,20 @@ fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
                 .collect::<Result<_, CodecError>>()?;
             Entry::Revoke { node, last }
         }
+        POLICY => Entry::Policy(Arc::new(PolicyEntry::read(&mut reader)?)),
         _ => return Err(CodecError::Unknown),
     };
     reader.finish()?;
     Ok(entry)
+}
+
+fn encode_entries(entries: &[SignedEntry]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.length(entries.len());
+    for signed in entries {
+        out.bytes(&signed.bytes).raw(&signed.signature);
+    }
+    out.into_bytes()
 }
 
 fn decode_entries(bytes: &[u8]) -> Result<Vec<SignedEntry>, CodecError> {

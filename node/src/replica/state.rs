@@ -1,6 +1,7 @@
 //! What a replica counts: feed position, clock, records, conflicts, quarantine, and the digest of
 //! what it shows. Stored under one key and written with every batch.
 
+use crdt_model::id::RecordId;
 use crdt_model::time::Hlc;
 
 use super::codec::{CodecError, Reader, Writer};
@@ -9,8 +10,10 @@ use super::multiset::MultisetHash;
 /// The counters of a replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    /// The position of the newest feed entry: how many commits were applied.
+    /// The position of the newest feed entry.
     pub feed: u64,
+    /// How many feed entries no commit made: a change of policy or a revocation did.
+    pub derived: u64,
     /// The newest time that was issued here or heard of within the bound.
     pub clock: Hlc,
     /// Customers held.
@@ -21,6 +24,22 @@ pub struct State {
     pub quarantined: u64,
     /// The digest of golden records and quarantine.
     pub golden: MultisetHash,
+    /// The height of the roster entry whose policy is in force; 0: the one that networks start with.
+    pub policy_height: u64,
+    /// The rules (policy and resolver) by which the golden records are resolved, or are being
+    /// resolved again; all zero before the first.
+    pub rules: [u8; 8],
+    /// While records are resolved again by [`Self::rules`]: the last one that is done.
+    pub resolving: Option<Resolving>,
+}
+
+/// How far the records have been resolved again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolving {
+    /// None yet.
+    Begun,
+    /// Up to this one, in the order of their ids.
+    After(RecordId),
 }
 
 impl State {
@@ -28,8 +47,14 @@ impl State {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.number(self.feed).fixed64(self.clock.as_u64()).number(self.records);
-        out.number(self.conflicted).number(self.quarantined).raw(&self.golden.to_bytes());
+        out.number(self.feed).number(self.derived).fixed64(self.clock.as_u64());
+        out.number(self.records).number(self.conflicted).number(self.quarantined);
+        out.raw(&self.golden.to_bytes()).number(self.policy_height).raw(&self.rules);
+        match &self.resolving {
+            None => out.byte(0),
+            Some(Resolving::Begun) => out.byte(1),
+            Some(Resolving::After(record)) => out.byte(2).raw(record.as_bytes()),
+        };
         out.into_bytes()
     }
 
@@ -41,12 +66,21 @@ impl State {
         let mut reader = Reader::new(bytes);
         let state = Self {
             feed: reader.number()?,
+            derived: reader.number()?,
             clock: Hlc::from_u64(reader.fixed64()?).ok_or(CodecError::Number)?,
             records: reader.number()?,
             conflicted: reader.number()?,
             quarantined: reader.number()?,
             golden: MultisetHash::from_bytes(reader.take(MultisetHash::STATE_BYTES)?)
                 .ok_or(CodecError::Truncated)?,
+            policy_height: reader.number()?,
+            rules: reader.array()?,
+            resolving: match reader.byte()? {
+                0 => None,
+                1 => Some(Resolving::Begun),
+                2 => Some(Resolving::After(RecordId::from_bytes(reader.array()?))),
+                _ => return Err(CodecError::Unknown),
+            },
         };
         reader.finish()?;
         Ok(state)

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
 use super::node_id::NodeId;
+use super::roster::PolicyEntry;
 
 /// What a node knows about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +25,12 @@ pub struct Status {
     pub history_digest: String,
     /// The digest of what is shown: golden records, conflicts and quarantine.
     pub golden_digest: String,
-    /// The position of the newest feed entry; commits applied so far.
+    /// Commits held.
+    pub commits: u64,
+    /// The position of the newest feed entry.
     pub feed_position: u64,
+    /// The policy in force.
+    pub policy: PolicyStatus,
     /// Customers held.
     pub records: u64,
     /// Customers with at least one conflict.
@@ -41,6 +47,36 @@ pub struct Status {
     pub alarms: Vec<String>,
     /// Every other member of the roster.
     pub peers: Vec<PeerStatus>,
+}
+
+/// The policy by which golden records are resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// Its version.
+    pub version: u32,
+    /// Its digest, 64 hexadecimal digits: equal on all nodes that have it in force.
+    pub digest: String,
+    /// Whether some records are still to be resolved by it; they show what the one before gave.
+    pub resolving: bool,
+    /// The version that waits for its time, if one does.
+    pub next_version: Option<u32>,
+    /// When that one comes into force, in milliseconds since 1970.
+    pub next_at_ms: Option<u64>,
+}
+
+impl PolicyStatus {
+    pub(super) fn of(history: &History, now_ms: u64) -> Self {
+        let policy = history.policy();
+        let waits = |entry: &PolicyEntry| entry.activates_at_ms > now_ms;
+        let next = history.roster.policies().map(|(_, entry)| entry).find(|entry| waits(entry));
+        Self {
+            version: policy.version,
+            digest: blake3::Hash::from_bytes(policy.digest()).to_hex().to_string(),
+            resolving: history.state.resolving.is_some(),
+            next_version: next.map(|entry| entry.policy.version),
+            next_at_ms: next.map(|entry| entry.activates_at_ms),
+        }
+    }
 }
 
 /// What a node knows about a peer.

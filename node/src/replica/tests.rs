@@ -9,6 +9,7 @@ mod contact;
 mod folding;
 mod net;
 mod poison;
+mod policies;
 mod refusals;
 mod relays;
 mod revocation;

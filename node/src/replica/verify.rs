@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use crdt_model::golden_record::GoldenRecord;
-use crdt_model::id::{CommitRef, LogId, RecordId};
+use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
 use crdt_model::survivorship::resolve;
 
+use super::batch::{golden_element, has_conflict, quarantine_element};
 use super::commit::Hash;
-use super::history::{History, Rebuilt, golden_element, has_conflict, quarantine_element};
+use super::history::{History, Rebuilt};
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
@@ -76,7 +77,9 @@ pub fn verify(
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Customers and code lists.
     records: u64,
+    customers: u64,
     conflicted: u64,
     index: u64,
 }
@@ -137,7 +140,10 @@ impl Audit<'_> {
             "is by an author who was not a member"
         } else if !commit.signed.is_signed_by(&held.node, &roster.network_id()) {
             "is not signed by its author"
-        } else if !listed.iter().any(|(found, entry)| *found == position && entry.commit == *at) {
+        } else if !listed
+            .iter()
+            .any(|(found, entry)| *found == position && entry.cause.commit() == Some(at))
+        {
             "is not at its place in the feed"
         } else {
             return Ok(Ok(commit.signed.hash()));
@@ -148,11 +154,13 @@ impl Audit<'_> {
     fn feed(&mut self) -> Result<(), ReadError> {
         let last = self.view.last(&[layout::FEED])?;
         let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
-        let (feed, held) = (self.history.state.feed, self.history.vector.commits());
-        // Every commit was found at its place; as many places as commits leave no gap.
-        if last != feed || feed != held {
+        let (feed, derived) = (self.history.state.feed, self.history.state.derived);
+        let held = self.history.vector.commits();
+        // Every commit was found at its place; as many places as entries leave no gap.
+        if last != feed || feed != held + derived {
             self.findings.problem(format!(
-                "the feed ends at {last}, the state says {feed}, and {held} commits are held"
+                "the feed ends at {last}, the state says {feed}, and {held} commits and {derived} \
+                 changes of policy or roster are held"
             ));
         }
         Ok(())
@@ -198,11 +206,19 @@ impl Audit<'_> {
         if records.quarantined(Some(record), usize::MAX)? != sorted(rebuilt) {
             problems.push("the quarantine is not the one that the commits give");
         }
-        let golden = expected.map(|_| {
-            let claims = rebuilt.document.claims();
-            GoldenRecord::from_resolved(*record, &resolve(self.history.policy(), &claims))
-        });
         let key = layout::record_key(layout::GOLDEN, record);
+        let golden = match expected {
+            // What the policy before gave is to be replaced; it cannot be built again here.
+            Some(_) if self.history.is_due(record) => {
+                unless_damaged(records.golden(record))?.flatten()
+            }
+            Some(_) => {
+                let claims = rebuilt.document.claims();
+                let resolved = resolve(self.history.policy(), &claims);
+                Some(GoldenRecord::from_resolved(*record, &resolved))
+            }
+            None => None,
+        };
         let bytes = golden.as_ref().map(GoldenRecord::to_bytes);
         if unless_damaged(self.view.get(&key))? != Some(bytes.clone()) {
             problems.push("the stored golden record is not the one that the commits give");
@@ -210,6 +226,7 @@ impl Audit<'_> {
         if let (Some(golden), Some(bytes)) = (golden, bytes) {
             self.golden.add(&golden_element(record, &bytes));
             self.counts.records += 1;
+            self.counts.customers += u64::from(record.kind() == RecordKind::Customer);
             let marked = self.view.get(&layout::record_key(layout::CONFLICT, record))?.is_some();
             if has_conflict(&golden) != marked {
                 problems.push("its conflict mark is wrong");
@@ -231,14 +248,14 @@ impl Audit<'_> {
         if self.golden != state.golden {
             self.findings.problem("the golden digest is not that of the golden records".to_owned());
         }
-        let counted = (self.counts.records, self.counts.conflicted, self.findings.quarantined);
+        let counted = (self.counts.customers, self.counts.conflicted, self.findings.quarantined);
         if counted != (state.records, state.conflicted, state.quarantined) {
             self.findings.problem(format!(
                 "records, conflicts and quarantined items are {counted:?}, the state says {:?}",
                 (state.records, state.conflicted, state.quarantined)
             ));
         }
-        let Counts { records, conflicted, index } = self.counts;
+        let Counts { records, conflicted, index, .. } = self.counts;
         let quarantined = self.findings.quarantined;
         for (kind, what, expected) in [
             (layout::DOCUMENT, "documents", records),

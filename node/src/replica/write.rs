@@ -7,13 +7,14 @@ use crdt_model::golden_record::{Resolution, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
 use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
-use crdt_model::path::ClaimKey;
+use crdt_model::path::AttributePath;
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::Assertion;
 use jiff::civil::Date;
 
 use super::commit::{Draft, Head, Header, Note, Opening};
+use super::door::Door;
 use super::event::{
     Effect, FieldReceipt, Precondition, RecordReceipt, RecordWrite, WriteRefusal, WriteRequest,
 };
@@ -36,8 +37,17 @@ pub(crate) struct Drafted {
     pub(crate) draft: Option<Draft>,
     /// One verdict for each item of the draft.
     pub(crate) verdicts: Vec<Verdict>,
-    /// For each record of the request, whether it is new and its document before.
-    before: Vec<(bool, CustomerDocument)>,
+    /// What each record of the request was before.
+    before: Vec<Before>,
+}
+
+/// A record before it is written.
+#[derive(Debug)]
+struct Before {
+    is_new: bool,
+    document: CustomerDocument,
+    /// The request that the write opens, and what it would change.
+    request: Option<(String, BTreeSet<AttributePath>)>,
 }
 
 /// Everything that the author of a commit brings besides the request.
@@ -62,10 +72,23 @@ impl Writer<'_> {
         let mut before = Vec::new();
         for write in &request.records {
             let document = self.document(&write.record)?;
-            if let Some((change, after)) = self.item(&author, request, write, &document)? {
+            let door = Door {
+                history: self.history,
+                records: Records::new(self.view),
+                author: &author,
+                request,
+                write,
+                document: &document,
+            };
+            let admitted = door.admit()?;
+            if let Some((change, after)) = self.item(&author, write, &admitted.edits, &document)? {
                 items.push((write.record, change, Verdict::Applied(Box::new(after))));
             }
-            before.push((document.is_empty(), document));
+            before.push(Before {
+                is_new: document.is_empty(),
+                document,
+                request: admitted.request,
+            });
         }
         items.sort_by_key(|(record, ..)| *record);
         let (verdicts, items): (Vec<_>, Vec<_>) =
@@ -111,29 +134,24 @@ impl Writer<'_> {
     fn item(
         &self,
         author: &Author,
-        request: &WriteRequest,
         write: &RecordWrite,
+        edits: &[ClaimEdit],
         document: &CustomerDocument,
     ) -> Result<Option<(Vec<u8>, CustomerDocument)>, WriteRefusal> {
         let base = check_precondition(write, document)?;
-        let edits: Vec<ClaimEdit> = write
-            .edits
-            .iter()
-            .map(|(path, assertion)| ClaimEdit {
-                key: ClaimKey { path: path.clone(), source: request.source.clone() },
-                assertion: assertion.clone(),
-            })
-            .collect();
         let record = write.record;
         let too_large = |what: String| WriteRefusal::TooLarge { what };
         let proposed =
-            document.propose(author, &edits, base).map_err(|error| too_large(error.to_string()))?;
+            document.propose(author, edits, base).map_err(|error| too_large(error.to_string()))?;
         let Some(change) = proposed else { return Ok(None) };
         match document.admit(author, &change) {
             Ok(after) if after.save().len() > RECORD_MAX => {
                 Err(too_large(format!("customer {record} would have over {RECORD_MAX} bytes")))
             }
-            Ok(after) => Ok(Some((change, after))),
+            Ok(after) => {
+                super::door::check(self.history, write, &after, self.time.day())?;
+                Ok(Some((change, after)))
+            }
             Err(Refusal::Quarantine(code)) => Err(too_large(code.to_string())),
             Err(Refusal::Defect(reason)) => Err(WriteRefusal::Held { record, reason }),
         }
@@ -198,19 +216,21 @@ impl Drafted {
     ) -> Vec<RecordReceipt> {
         let writes = request.records.iter().zip(&self.before);
         writes
-            .map(|(write, (is_new, before))| match applied.get(&write.record) {
+            .map(|(write, before)| match applied.get(&write.record) {
                 Some((after, resolved)) => RecordReceipt {
                     record: write.record,
                     version: after.version(),
-                    created: *is_new,
+                    created: before.is_new,
+                    request: before.request.as_ref().map(|(id, _)| id.clone()),
                     fields: fields(write, Some((&request.source, before)), resolved, today),
                 },
                 None => {
-                    let resolved = resolve(history.policy(), &before.claims());
+                    let resolved = resolve(history.policy(), &before.document.claims());
                     RecordReceipt {
                         record: write.record,
-                        version: before.version(),
+                        version: before.document.version(),
                         created: false,
+                        request: None,
                         fields: fields(write, None, &resolved, today),
                     }
                 }
@@ -222,12 +242,13 @@ impl Drafted {
 /// What became of each edit. Without a document before, nothing was written.
 fn fields(
     write: &RecordWrite,
-    before: Option<(&crdt_model::id::SourceName, &CustomerDocument)>,
+    before: Option<(&crdt_model::id::SourceName, &Before)>,
     resolved: &Resolved,
     today: Date,
 ) -> Vec<FieldReceipt> {
-    let said = before.map(|(source, document)| {
-        let claims = document.claims();
+    let proposed = before.and_then(|(_, before)| before.request.as_ref());
+    let said = before.map(|(source, before)| {
+        let claims = before.document.claims();
         let own = claims.claims().iter().filter(|claim| claim.source == *source);
         own.map(|claim| (claim.path.clone(), claim.assertion.clone())).collect::<Vec<_>>()
     });
@@ -242,6 +263,7 @@ fn fields(
             });
             let resolution = resolved.at(path, today).cloned();
             let effect = match already {
+                _ if proposed.is_some_and(|(_, paths)| paths.contains(path)) => Effect::Proposed,
                 true => Effect::Unchanged,
                 false => effect(assertion, resolution.as_ref()),
             };

@@ -25,7 +25,7 @@ const NOT_COUNTED: u64 = u64::MAX;
 pub struct Mark {
     /// Which store.
     pub store: StoreId,
-    /// The highest position in its feed that was acknowledged to anybody.
+    /// How many commits it held of which somebody was told.
     pub position: u64,
     /// How many records it held, if counted. For people; nothing is decided by it.
     pub records: Option<u64>,
@@ -36,7 +36,7 @@ pub struct Mark {
 /// Do not serve from it as if nothing were missing, and do not extend a log of an earlier start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "The store has lost data: it should reach position {} and {}. Its files were cut, deleted or replaced by an \
+    "The store has lost data: it should hold {} commits and {}. Its files were cut, deleted or replaced by an \
      older copy. Put the right files back, or let the node fetch everything from its peers before it serves.",
     expected.position,
     describe(*expected, *found)
@@ -50,7 +50,7 @@ pub struct Behind {
 
 fn describe(expected: Mark, found: Mark) -> String {
     if expected.store == found.store {
-        format!("ends at {}", found.position)
+        format!("holds {}", found.position)
     } else {
         format!("is another store ({} in place of {})", found.store, expected.store)
     }
@@ -139,8 +139,7 @@ impl Watermark {
         self.damaged_slots
     }
 
-    /// Whether a store with this identity and last feed position (0 for an empty feed) holds everything
-    /// that was acknowledged, as far as the watermark knows.
+    /// Whether a store with this identity and so many commits holds everything that was acknowledged, as far as the watermark knows.
     ///
     /// # Errors
     /// When the store is another one or ends earlier.

@@ -69,6 +69,7 @@ impl Workload {
         }
         WriteRequest {
             source: source.parse().unwrap(),
+            propose: false,
             provenance: Provenance { principal: "client".to_owned(), ..Provenance::default() },
             records: records.into_values().collect(),
         }

@@ -22,7 +22,7 @@ pub(crate) struct To {
 
 /// The roster as a running node shows it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Shown {
+pub(in crate::cli) struct Shown {
     pub(super) encoded: String,
     pub(super) members: Vec<ShownMember>,
 }
@@ -57,7 +57,7 @@ impl ShownHead {
 
 impl To {
     /// The client for the node to tell; none without `--to`.
-    pub(super) fn client(&self) -> Result<Option<Client>, CliError> {
+    pub(in crate::cli) fn client(&self) -> Result<Option<Client>, CliError> {
         let Some(url) = &self.to else { return Ok(None) };
         let token = self.token.as_deref().ok_or_else(|| {
             CliError::Usage(format!(
@@ -70,14 +70,14 @@ impl To {
 }
 
 /// The roster that a node has.
-pub(super) fn shown(client: &Client) -> Result<Shown, CliError> {
+pub(in crate::cli) fn shown(client: &Client) -> Result<Shown, CliError> {
     let json: Json = client.ask(&Request::get("/v1/network/roster"))?;
     serde_json::from_value(json).map_err(|_| misunderstood())
 }
 
 /// Takes the entries that the node has and the directory lacks, so that two operators do not sign
 /// different entries at one height.
-pub(super) fn catch_up(network: &mut NetworkDir, shown: &Shown) -> Result<(), CliError> {
+pub(in crate::cli) fn catch_up(network: &mut NetworkDir, shown: &Shown) -> Result<(), CliError> {
     let bytes = decode_hex(&shown.encoded).ok_or_else(misunderstood)?;
     let theirs = Roster::decode(&bytes).map_err(|error| refused(&error))?;
     let mut trial = network.roster.clone();
@@ -88,7 +88,7 @@ pub(super) fn catch_up(network: &mut NetworkDir, shown: &Shown) -> Result<(), Cl
 }
 
 /// Gives the roster to a node; it tells the others.
-pub(super) fn tell(client: &Client, network: &NetworkDir) -> Result<(), CliError> {
+pub(in crate::cli) fn tell(client: &Client, network: &NetworkDir) -> Result<(), CliError> {
     let request = Request::new(Method::POST, "/v1/network/roster")
         .body("application/octet-stream", network.roster.encode());
     client.ask(&request).map(drop).map_err(|error| match error {
@@ -103,7 +103,7 @@ pub(super) fn tell(client: &Client, network: &NetworkDir) -> Result<(), CliError
 }
 
 /// What to say about an entry that was made or stood already.
-pub(super) fn report(
+pub(in crate::cli) fn report(
     context: &Context,
     json: &Json,
     done: &str,

@@ -103,7 +103,8 @@ fn run(config: Config) -> Handle {
     let now = || Clock::system().now_ms();
     let (commands, mut inbox) = mpsc::channel(64);
     let (_, status) = watch::channel(Arc::new(replica.status(now())));
-    let handle = Handle::new(commands, Arc::new(store.clone()), status);
+    let (_, policy) = watch::channel(Arc::clone(replica.history().policy()));
+    let handle = Handle::new(commands, Arc::new(store.clone()), status, policy);
     std::thread::spawn(move || {
         let ticket = Ticket(1);
         while let Some(command) = inbox.blocking_recv() {

@@ -182,6 +182,12 @@ proptest! {
     }
 }
 
+/// A frame with the roster's entries from a height on.
+fn roster_frame(height: u64) -> Vec<u8> {
+    let (from, entries) = roster_of(4).parts_from(height).remove(0);
+    Frame::Roster { from, entries }.encode()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -201,8 +207,8 @@ proptest! {
             Frame::Vector(told).encode(),
             Frame::Ack(vec![(forger.log, 1)]).encode(),
             Frame::Heartbeat(beat).encode(),
-            Frame::Roster { from: 1, entries: roster_of(4).encode_from(1) }.encode(),
-            Frame::Roster { from: 4, entries: roster_of(4).encode_from(4) }.encode(),
+            roster_frame(1),
+            roster_frame(4),
         ];
         let mut bytes = frames[which].clone();
         mutate(&mut bytes, &edits);

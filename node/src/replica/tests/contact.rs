@@ -4,7 +4,7 @@ use super::net::{NAMES, Net, record};
 use crate::replica::event::{Event, LinkId};
 use crate::replica::frame::{Digests, Frame, Heartbeat, Hello};
 use crate::replica::limits::{
-    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BLOCK_BYTES_MAX, COURTESY_MS, ROSTER_BYTES_MAX,
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BLOCK_BYTES_MAX, COURTESY_MS, ROSTER_FRAME_BYTES,
     VECTOR_ENTRIES_MAX,
 };
 use crate::replica::roster::Signer;
@@ -97,7 +97,7 @@ fn what_is_not_a_frame_is_turned_away() {
         (b"GET / HTTP/1.1".to_vec(), "an unknown version, kind or flag"),
         (whole[..40].to_vec(), "the bytes end too early"),
         ([whole.as_slice(), &[0]].concat(), "there are bytes after the end"),
-        ([&[2, 0], number(ROSTER_BYTES_MAX + 1).as_slice()].concat(), over),
+        ([&[2, 0], number(ROSTER_FRAME_BYTES + 1).as_slice()].concat(), over),
         ([&[3], number(VECTOR_ENTRIES_MAX + 1).as_slice()].concat(), over),
         ([&[4], number(BLOCK_BYTES_MAX + 1).as_slice(), &[0]].concat(), over),
         ([&[5], number(VECTOR_ENTRIES_MAX + 1).as_slice()].concat(), over),

@@ -326,6 +326,19 @@ impl Net {
         self.event(at, Event::Write { ticket: Ticket(1), request })
     }
 
+    /// A write in the name of a source.
+    pub(super) fn set_as(
+        &mut self,
+        at: usize,
+        source: &str,
+        record: RecordId,
+        edits: &[(&str, &str)],
+    ) -> WriteOutcome {
+        let request =
+            WriteRequest { source: source.parse().unwrap(), ..request(at, record, edits) };
+        self.write(at, request)
+    }
+
     /// A write; gives the answer.
     pub(super) fn write(&mut self, at: usize, request: WriteRequest) -> WriteOutcome {
         let actions = self.handle(at, Event::Write { ticket: Ticket(1), request });
@@ -408,6 +421,7 @@ pub(super) fn request(at: usize, record: RecordId, edits: &[(&str, &str)]) -> Wr
     let edits = edits.iter().map(|(path, text)| (path.parse().unwrap(), stated(text)));
     WriteRequest {
         source: source(at),
+        propose: false,
         provenance: Provenance { principal: "tester".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,

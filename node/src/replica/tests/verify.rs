@@ -109,7 +109,7 @@ fn a_commit_cut_off_and_a_feed_with_a_gap() {
     let problems = after(|_| vec![Op::Delete(layout::feed_key(10))]);
     assert!(
         problems
-            .contains(&"the feed ends at 9, the state says 10, and 10 commits are held".to_owned()),
+            .contains(&"the feed ends at 9, the state says 10, and 10 commits and 0 changes of policy or roster are held".to_owned()),
         "{problems:?}"
     );
 }

@@ -1,0 +1,297 @@
+//! The batch under construction: everything that one cause changes in the store, beside the counters
+//! and digests that follow from it.
+//!
+//! What is judged and resolved comes in; keys and values go out. Nothing is changed outside the batch
+//! until it is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crdt_model::document::CustomerDocument;
+use crdt_model::golden_record::{Difference, GoldenRecord, Resolved};
+use crdt_model::id::{RecordId, RecordKind};
+use crdt_model::policy::{CompiledChecks, Policy};
+use crdt_model::survivorship::resolve;
+use crdt_model::value::canonical_json;
+
+use super::commit::Commit;
+use super::history::{Rebuilt, Verdict};
+use super::layout;
+use super::lists::Lists;
+use super::records::{Cause, FeedEntry, QuarantinedItem, RecordDifference, Records};
+use super::state::State;
+use crate::kv::{Op, ReadError, View};
+
+/// The element of the golden digest for a record.
+#[must_use]
+pub(super) fn golden_element(record: &RecordId, golden: &[u8]) -> Vec<u8> {
+    [b"g".as_slice(), record.as_bytes(), golden].concat()
+}
+
+/// The element of the golden digest for a quarantined item.
+#[must_use]
+pub(super) fn quarantine_element(item: &QuarantinedItem) -> Vec<u8> {
+    let key = layout::quarantine_key(&item.record, &item.commit, item.index);
+    [&key, item.code.as_bytes()].concat()
+}
+
+/// Whether a golden record has a conflict.
+#[must_use]
+pub(super) fn has_conflict(golden: &GoldenRecord) -> bool {
+    let mut values = golden.attributes.values().flatten();
+    values.any(|value| value.contest.as_ref().is_some_and(|contest| contest.conflict))
+}
+
+/// A golden record with its bytes, which are written, digested and compared.
+struct Golden {
+    record: GoldenRecord,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn of(record: GoldenRecord) -> Self {
+        let bytes = record.to_bytes();
+        Self { record, bytes }
+    }
+
+    fn stored(view: &dyn View, record: &RecordId) -> Result<Option<Self>, ReadError> {
+        let key = layout::record_key(layout::GOLDEN, record);
+        let Some(bytes) = view.get(&key)? else { return Ok(None) };
+        let record = GoldenRecord::from_bytes(&bytes).map_err(|_| ReadError::damaged(&key))?;
+        Ok(Some(Self { record, bytes }))
+    }
+}
+
+/// A batch under construction.
+pub(super) struct Batch<'a> {
+    /// The counters and digests after it.
+    pub(super) state: State,
+    /// What is to be written.
+    pub(super) ops: Vec<Op>,
+    /// The records that changed, with their resolution.
+    pub(super) records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
+    /// What an operator must see.
+    pub(super) alarms: Vec<String>,
+    /// Whether records became due.
+    pub(super) has_due: bool,
+    /// Whether a code list is another one after it.
+    pub(super) lists_changed: bool,
+    /// Index keys that are new in it.
+    pub(super) indexed: BTreeSet<Vec<u8>>,
+    pub(super) policy: &'a Policy,
+    pub(super) checks: &'a CompiledChecks,
+    pub(super) lists: &'a Lists,
+    pub(super) view: &'a dyn View,
+}
+
+/// What golden records and issues are derived by.
+#[derive(Clone, Copy)]
+pub(super) struct Derivation<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) checks: &'a CompiledChecks,
+    pub(super) lists: &'a Lists,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(state: State, by: Derivation<'a>, view: &'a dyn View) -> Self {
+        Self {
+            state,
+            ops: Vec::new(),
+            records: BTreeMap::new(),
+            alarms: Vec::new(),
+            has_due: false,
+            lists_changed: false,
+            indexed: BTreeSet::new(),
+            policy: by.policy,
+            checks: by.checks,
+            lists: by.lists,
+            view,
+        }
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.ops.push(Op::Put(key, value));
+    }
+
+    pub(super) fn store_commit(&mut self, commit: &Commit) {
+        let at = commit.signed.header.commit();
+        let position = self.state.feed.to_be_bytes();
+        let value = [position.as_slice(), &commit.signed.encode()].concat();
+        self.put(layout::commit_key(&at), value);
+        for (index, item) in (0..).zip(&commit.items) {
+            self.put(layout::item_key(&at, index), item.clone());
+        }
+    }
+
+    /// Books one judged item. Gives the difference it made to the golden record.
+    pub(super) fn item(
+        &mut self,
+        mut item: QuarantinedItem,
+        verdict: Verdict,
+    ) -> Result<Option<RecordDifference>, ReadError> {
+        let mut commit = item.commit.log.as_bytes().to_vec();
+        commit.extend(item.commit.seq.to_be_bytes());
+        self.put(layout::history_key(&item.record, self.state.feed), commit);
+        match verdict {
+            Verdict::Applied(document) => self.document(&item.record, *document).map(Some),
+            Verdict::Quarantined { code, text } => {
+                (item.code, item.text) = (code, text);
+                self.quarantine(&item);
+                Ok(None)
+            }
+            Verdict::Held(text) => {
+                self.hold(&item.record, &text);
+                Ok(None)
+            }
+        }
+    }
+
+    fn quarantine(&mut self, item: &QuarantinedItem) {
+        self.state.quarantined += 1;
+        self.state.golden.add(&quarantine_element(item));
+        let key = layout::quarantine_key(&item.record, &item.commit, item.index);
+        self.put(key, canonical_json(item).into_bytes());
+        self.due(&item.record);
+    }
+
+    fn hold(&mut self, record: &RecordId, text: &str) {
+        self.put(layout::record_key(layout::HELD, record), text.as_bytes().to_vec());
+        self.alarms.push(format!(
+            "customer {record} is held: {text}. This is a defect of this release; the commits are kept, report it and upgrade"
+        ));
+    }
+
+    fn document(
+        &mut self,
+        record: &RecordId,
+        document: CustomerDocument,
+    ) -> Result<RecordDifference, ReadError> {
+        let before = Golden::stored(self.view, record)?;
+        let resolved = resolve(self.policy, &document.claims());
+        let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
+        let fields = match &before {
+            Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
+            None => Vec::new(),
+        };
+        self.golden(record, before.as_ref(), Some(&after))?;
+        self.issues(record, &resolved)?;
+        self.put(layout::record_key(layout::DOCUMENT, record), document.save());
+        self.records.insert(*record, (document, resolved));
+        Ok(RecordDifference { record: *record, created: before.is_none(), fields })
+    }
+
+    /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
+    fn golden(
+        &mut self,
+        record: &RecordId,
+        before: Option<&Golden>,
+        after: Option<&Golden>,
+    ) -> Result<(), ReadError> {
+        if before.map(|before| &before.bytes) == after.map(|after| &after.bytes) {
+            return Ok(());
+        }
+        let shown = |golden: Option<&'_ Golden>| golden.map(|golden| golden.record.clone());
+        self.neighbours(record, shown(before).as_ref(), shown(after).as_ref())?;
+        let is_customer = u64::from(record.kind() == RecordKind::Customer);
+        let key = layout::record_key(layout::GOLDEN, record);
+        if let Some(before) = before {
+            self.state.golden.remove(&golden_element(record, &before.bytes));
+            self.state.records -= is_customer;
+        }
+        match after {
+            Some(after) => {
+                self.state.golden.add(&golden_element(record, &after.bytes));
+                self.state.records += is_customer;
+                self.put(key, after.bytes.clone());
+            }
+            None => self.ops.push(Op::Delete(key)),
+        }
+        let index = |golden: Option<&Golden>| {
+            golden.map(|golden| layout::index_keys(&golden.record)).unwrap_or_default()
+        };
+        let (old, new) = (index(before), index(after));
+        self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
+        self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
+        self.indexed.extend(new.difference(&old).cloned());
+        let mark = layout::record_key(layout::CONFLICT, record);
+        let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
+        match (marked(before), marked(after)) {
+            (false, true) => {
+                self.state.conflicted += 1;
+                self.put(mark, Vec::new());
+            }
+            (true, false) => {
+                self.state.conflicted -= 1;
+                self.ops.push(Op::Delete(mark));
+            }
+            (true, true) | (false, false) => {}
+        }
+        Ok(())
+    }
+
+    /// Puts a rebuilt record in the place of what is stored. Gives the difference that is seen.
+    pub(super) fn replace(
+        &mut self,
+        record: &RecordId,
+        rebuilt: Rebuilt,
+    ) -> Result<Option<RecordDifference>, ReadError> {
+        let records = Records::new(self.view);
+        for item in records.quarantined(Some(record), usize::MAX)? {
+            self.state.quarantined -= 1;
+            self.state.golden.remove(&quarantine_element(&item));
+            let key = layout::quarantine_key(&item.record, &item.commit, item.index);
+            self.ops.push(Op::Delete(key));
+        }
+        for item in &rebuilt.quarantined {
+            self.quarantine(item);
+        }
+        match &rebuilt.held {
+            Some(text) => self.hold(record, text),
+            None => self.ops.push(Op::Delete(layout::record_key(layout::HELD, record))),
+        }
+        if rebuilt.document.is_empty() {
+            let before = Golden::stored(self.view, record)?;
+            let fields = before.as_ref().map(|before| {
+                GoldenRecord::differences(Some(&before.record), &GoldenRecord::empty(*record))
+            });
+            self.golden(record, before.as_ref(), None)?;
+            self.no_issues(record)?;
+            self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
+            return Ok(fields.map(|fields| difference(record, fields)));
+        }
+        let difference = self.document(record, rebuilt.document)?;
+        Ok((difference.created || !difference.fields.is_empty()).then_some(difference))
+    }
+
+    /// Resolves a record again by the policy in force. Gives the difference, if there is one.
+    pub(super) fn resolve_again(
+        &mut self,
+        record: &RecordId,
+    ) -> Result<Option<RecordDifference>, ReadError> {
+        let Some(document) = Records::new(self.view).document(record)? else { return Ok(None) };
+        let before = Golden::stored(self.view, record)?;
+        let resolved = resolve(self.policy, &document.claims());
+        let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
+        let fields = GoldenRecord::differences(before.as_ref().map(|it| &it.record), &after.record);
+        self.golden(record, before.as_ref(), Some(&after))?;
+        // The policy may see issues where no value changes.
+        self.issues(record, &resolved)?;
+        Ok((!fields.is_empty()).then(|| difference(record, fields)))
+    }
+
+    /// Tells the feed of what changed without a commit.
+    pub(super) fn derived(&mut self, cause: Cause, records: Vec<RecordDifference>) {
+        if records.is_empty() {
+            return;
+        }
+        self.state.feed += 1;
+        self.state.derived += 1;
+        let entry = FeedEntry { cause, records };
+        let key = layout::feed_key(self.state.feed);
+        self.put(key, canonical_json(&entry).into_bytes());
+    }
+}
+
+/// A difference of a record that was there before.
+const fn difference(record: &RecordId, fields: Vec<Difference>) -> RecordDifference {
+    RecordDifference { record: *record, created: false, fields }
+}

@@ -1,0 +1,294 @@
+//! Issues in the store: derived with every batch, and again when what a record depends on changes.
+//!
+//! The issues of a record follow from its claims, the policy, the code lists and a few other records.
+//! When one of those others changes, the record becomes *due*: noted in the store, and looked at again
+//! a page at a time between other work. So a write costs what it changes, and a code that half of all
+//! customers use can retire without stopping the node.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crdt_model::code_list::CodeList;
+use crdt_model::golden_record::{GoldenRecord, Resolved};
+use crdt_model::id::{RecordId, RecordKind};
+use crdt_model::issue::{self, Around, Issue, Subject};
+use crdt_model::path::AttributePath;
+use crdt_model::survivorship::resolve;
+use crdt_model::time::Hlc;
+use crdt_model::value::{Scalar, Value, canonical_json};
+
+use super::batch::Batch;
+use super::history::History;
+use super::layout;
+use super::records::Records;
+use crate::kv::{Op, ReadError, View};
+
+/// Records looked at again in one turn.
+const PAGE: usize = 100;
+/// Others that are looked at again because of one record; an identifier that more share than this is
+/// an issue at every one of them already.
+const NEIGHBOURS_MAX: usize = 100;
+/// Quarantined items that are counted.
+const QUARANTINED_MAX: usize = 100;
+/// How far up the parents of a record are looked at again.
+const DEPTH_MAX: usize = 64;
+
+impl Batch<'_> {
+    /// Derives the issues of a record and replaces what is stored of them.
+    pub(super) fn issues(
+        &mut self,
+        record: &RecordId,
+        resolved: &Resolved,
+    ) -> Result<(), ReadError> {
+        let around = Surroundings { batch: self, record: *record, failed: Cell::new(None) };
+        let (policy, checks) = (self.policy, self.checks);
+        let subject = Subject { record: *record, resolved, policy, checks };
+        let found = issue::of(&subject, &around);
+        if let Some(error) = around.failed.take() {
+            return Err(error);
+        }
+        self.replace_issues(record, &found)
+    }
+
+    /// Forgets the issues of a record that is no more.
+    pub(super) fn no_issues(&mut self, record: &RecordId) -> Result<(), ReadError> {
+        self.replace_issues(record, &[])
+    }
+
+    fn replace_issues(&mut self, record: &RecordId, found: &[Issue]) -> Result<(), ReadError> {
+        let before = Records::new(self.view).issues(record)?;
+        if before == found {
+            return Ok(());
+        }
+        let key = layout::record_key(layout::ISSUES, record);
+        if found.is_empty() {
+            self.ops.push(Op::Delete(key));
+        } else {
+            self.put(key, canonical_json(&found).into_bytes());
+        }
+        let marks = |issues: &[Issue]| -> BTreeSet<Vec<u8>> {
+            issues.iter().map(|issue| layout::issue_mark(&issue.code, record)).collect()
+        };
+        let (old, new) = (marks(&before), marks(found));
+        self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
+        self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
+        Ok(())
+    }
+
+    /// Notes that the issues of a record must be looked at again.
+    pub(super) fn due(&mut self, record: &RecordId) {
+        self.has_due = true;
+        self.put(layout::record_key(layout::DUE, record), Vec::new());
+    }
+
+    /// Notes who must be looked at again because a record shows something else than before.
+    pub(super) fn neighbours(
+        &mut self,
+        record: &RecordId,
+        before: Option<&GoldenRecord>,
+        after: Option<&GoldenRecord>,
+    ) -> Result<(), ReadError> {
+        if record.kind() == RecordKind::CodeList {
+            return self.users(before, after);
+        }
+        let mut others = BTreeSet::new();
+        if before.is_some() != after.is_some() {
+            others.extend(self.indexed(&layout::link_prefix(record))?);
+        }
+        let identifiers = |golden: Option<&GoldenRecord>| -> BTreeSet<Vec<u8>> {
+            let paths = golden.into_iter().flat_map(|golden| golden.attributes.keys());
+            paths.filter_map(layout::identifier_prefix).collect()
+        };
+        let (old, new) = (identifiers(before), identifiers(after));
+        for prefix in old.symmetric_difference(&new) {
+            others.extend(self.indexed(prefix)?);
+        }
+        let (old, new) = (before.and_then(parent_of), after.and_then(parent_of));
+        if old != new {
+            for parent in old.into_iter().chain(new) {
+                others.extend(self.ancestors(parent)?);
+            }
+        }
+        others.remove(record);
+        others.iter().for_each(|other| self.due(other));
+        Ok(())
+    }
+
+    /// A code list has changed: whoever uses one of its codes is looked at again.
+    fn users(
+        &mut self,
+        before: Option<&GoldenRecord>,
+        after: Option<&GoldenRecord>,
+    ) -> Result<(), ReadError> {
+        self.lists_changed = true;
+        self.has_due = true;
+        let codes = |golden: Option<&GoldenRecord>| {
+            golden.map(|golden| CodeList::of(golden).codes).unwrap_or_default()
+        };
+        let (old, new) = (codes(before), codes(after));
+        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        for code in old.keys().chain(new.keys()) {
+            if old.get(code) != new.get(code) {
+                changed.insert(code);
+            }
+        }
+        // A new list answers for codes, too, that it does not have.
+        let all = before.is_none() || after.is_none();
+        let patterns: Vec<String> = self.policy.codes.keys().cloned().collect();
+        for pattern in &patterns {
+            if all {
+                self.put(layout::due_code_key(pattern, ""), Vec::new());
+            } else {
+                for code in &changed {
+                    self.put(layout::due_code_key(pattern, code), Vec::new());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The records under a prefix of the index, those of this batch included.
+    fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
+        let stored = self.view.scan(prefix, prefix, NEIGHBOURS_MAX)?;
+        let fresh = self.indexed.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
+        let keys = stored.iter().map(|(key, _)| key).chain(fresh);
+        Ok(keys.filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?)).collect())
+    }
+
+    fn ancestors(&self, first: RecordId) -> Result<BTreeSet<RecordId>, ReadError> {
+        let mut seen = BTreeSet::from([first]);
+        let mut next = self.parent(&first)?;
+        while let Some(parent) = next.filter(|_| seen.len() < DEPTH_MAX) {
+            if !seen.insert(parent) {
+                break;
+            }
+            next = self.parent(&parent)?;
+        }
+        Ok(seen)
+    }
+
+    fn parent(&self, record: &RecordId) -> Result<Option<RecordId>, ReadError> {
+        Ok(self.golden_of(record)?.as_ref().and_then(parent_of))
+    }
+
+    /// The golden record as it will be after the batch.
+    fn golden_of(&self, record: &RecordId) -> Result<Option<GoldenRecord>, ReadError> {
+        match self.records.get(record) {
+            Some((_, resolved)) => Ok(Some(GoldenRecord::from_resolved(*record, resolved))),
+            None => Records::new(self.view).golden(record),
+        }
+    }
+}
+
+/// The parent that a golden record shows last.
+fn parent_of(golden: &GoldenRecord) -> Option<RecordId> {
+    let values = golden.attributes.iter().find(|(path, _)| path.as_str() == "relation/parent");
+    let last = values?.1.last()?.value.as_ref()?;
+    record_of(last)
+}
+
+fn record_of(value: &Value) -> Option<RecordId> {
+    match value.member("customer")? {
+        Scalar::Text(text) => text.parse().ok(),
+        Scalar::Bool(_) | Scalar::Int(_) => None,
+    }
+}
+
+/// What other records say, as the batch and the store have it.
+struct Surroundings<'a, 'b> {
+    batch: &'a Batch<'b>,
+    record: RecordId,
+    /// The first failure of a read; what was answered since then does not count.
+    failed: Cell<Option<ReadError>>,
+}
+
+impl Surroundings<'_, '_> {
+    fn or_fail<T: Default>(&self, read: Result<T, ReadError>) -> T {
+        read.unwrap_or_else(|error| {
+            self.failed.set(Some(error));
+            T::default()
+        })
+    }
+}
+
+impl Around for Surroundings<'_, '_> {
+    fn exists(&self, record: &RecordId) -> bool {
+        let key = layout::record_key(layout::GOLDEN, record);
+        self.batch.records.contains_key(record) || self.or_fail(self.batch.view.get(&key)).is_some()
+    }
+
+    fn parent(&self, record: &RecordId) -> Option<(RecordId, Hlc)> {
+        let known = self.batch.records.get(record).map(|(_, resolved)| resolved.clone());
+        let resolved = known.or_else(|| {
+            let records = Records::new(self.batch.view);
+            let document = self.or_fail(records.document(record))?;
+            Some(resolve(self.batch.policy, &document.claims()))
+        })?;
+        let path: AttributePath = "relation/parent".parse().ok()?;
+        let winner = resolved.attributes.get(&path)?.last()?.resolution.winner.as_ref()?;
+        Some((record_of(winner.value.as_ref()?)?, winner.origin.time))
+    }
+
+    fn sharing(&self, path: &AttributePath) -> Vec<RecordId> {
+        let Some(prefix) = layout::identifier_prefix(path) else { return Vec::new() };
+        self.or_fail(self.batch.indexed(&prefix)).into_iter().collect()
+    }
+
+    fn code_list(&self, name: &str) -> Option<Arc<CodeList>> {
+        self.or_fail(self.batch.lists.get(&Records::new(self.batch.view), name))
+    }
+
+    fn quarantined(&self) -> usize {
+        let records = Records::new(self.batch.view);
+        self.or_fail(records.quarantined(Some(&self.record), QUARANTINED_MAX)).len()
+    }
+}
+
+impl History {
+    /// Looks again at the next records that are due. Gives the batch; nothing when none is.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or a value is damaged; nothing has changed then.
+    pub(super) fn look_again(&mut self, view: &dyn View) -> Result<Vec<Op>, ReadError> {
+        let due = view.scan(&[layout::DUE], &[layout::DUE], PAGE)?;
+        if due.is_empty() {
+            return self.spread_codes(view);
+        }
+        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        for (key, _) in due {
+            if let Some(record) = layout::record_in(&key, 1) {
+                match Records::new(view).document(&record)? {
+                    Some(document) => {
+                        let resolved = resolve(&self.policy, &document.claims());
+                        batch.issues(&record, &resolved)?;
+                    }
+                    None => batch.no_issues(&record)?,
+                }
+            }
+            batch.ops.push(Op::Delete(key));
+        }
+        Ok(batch.ops)
+    }
+
+    /// Makes the next users of a code due.
+    fn spread_codes(&mut self, view: &dyn View) -> Result<Vec<Op>, ReadError> {
+        let Some((key, cursor)) = view.scan(&[layout::DUE_CODE], &[layout::DUE_CODE], 1)?.pop()
+        else {
+            self.has_due = false;
+            return Ok(Vec::new());
+        };
+        let prefix = layout::code_prefix_of_due(&key);
+        let from =
+            if cursor.is_empty() { prefix.clone() } else { [cursor.as_slice(), &[0]].concat() };
+        let page = view.scan(&prefix, &from, PAGE)?;
+        let records = page.iter().filter_map(|(key, _)| layout::record_in(key, key.len() - 16));
+        let due = records.map(|record| layout::record_key(layout::DUE, &record));
+        let mut ops: Vec<Op> = due.map(|key| Op::Put(key, Vec::new())).collect();
+        ops.push(match page.last() {
+            Some((last, _)) if page.len() == PAGE => Op::Put(key, last.clone()),
+            Some(_) | None => Op::Delete(key),
+        });
+        Ok(ops)
+    }
+}

@@ -27,9 +27,9 @@ pub(crate) struct Mark {
 pub(crate) struct Effect {
     /// The commit that opened the request: what the requester had seen.
     pub(crate) opened: CommitRef,
-    /// The approvals that count, one for each principal.
-    pub(crate) approvals: Vec<CommitRef>,
-    /// How many of them make the edit effective.
+    /// The approvals that count, by principal: one may approve at several nodes apart.
+    pub(crate) approvals: Vec<Vec<CommitRef>>,
+    /// How many principals make the edit effective.
     pub(crate) needed: usize,
     /// The regions of the requester and of everybody who approved.
     pub(crate) regions: BTreeSet<Region>,
@@ -39,7 +39,8 @@ impl Effect {
     /// Whether the edit was effective for whoever wrote a commit: as many approvals as it needs were
     /// in sight. Any that came later leave the answer as it is.
     pub(crate) fn is_seen_by(&self, claims: &ClaimSet, commit: &CommitRef) -> bool {
-        let seen = self.approvals.iter().filter(|approval| claims.has_seen(commit, approval));
+        let is_seen = |approval: &CommitRef| claims.has_seen(commit, approval);
+        let seen = self.approvals.iter().filter(|of_one| of_one.iter().any(is_seen));
         seen.take(self.needed).count() == self.needed
     }
 }
@@ -77,7 +78,7 @@ impl ClaimSet {
     pub fn saw(&self, later: &Claim, earlier: &Claim) -> bool {
         self.is_seen(earlier, &later.origin.commit)
             || self.effects(later).any(|effect| {
-                let eyes = effect.approvals.iter().chain([&effect.opened]);
+                let eyes = effect.approvals.iter().flatten().chain([&effect.opened]);
                 eyes.into_iter().any(|commit| self.is_seen(earlier, commit))
             })
     }

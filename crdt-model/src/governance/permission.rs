@@ -325,9 +325,8 @@ impl Court<'_> {
 
     fn scope(&self, path: &AttributePath) -> Ruling {
         let mut segments = path.segments().into_iter();
-        let code = match (segments.next().as_deref(), segments.next()) {
-            (Some("company"), Some(code)) => code,
-            _ => return Ok(()),
+        let (Some("company"), Some(code)) = (segments.next().as_deref(), segments.next()) else {
+            return Ok(());
         };
         match self.principal()? {
             Some(of) if !of.company_codes.is_empty() && !of.company_codes.contains(&code) => {

@@ -271,10 +271,15 @@ impl Facts<'_> {
             .filter(|vote| claims.has_seen(&vote.claim.origin.commit, &opened.origin.commit));
         let (approvals, rejections): (Vec<&Vote<'_>>, Vec<&Vote<'_>>) =
             seen.partition(|vote| vote.verdict == Verdict::Approve);
-        let counted = self.counted(claims, &opened_by, &approvals);
+        let valid = self.valid(claims, &opened_by, &approvals);
+        let counted = one_each(&valid);
+        let of_one = |first: &&Vote<'_>| {
+            let same = valid.iter().filter(|vote| vote.principal == first.principal);
+            same.map(|vote| vote.claim.origin.commit).collect()
+        };
         let effect = Effect {
             opened: opened.origin.commit,
-            approvals: counted.iter().map(|vote| vote.claim.origin.commit).collect(),
+            approvals: counted.iter().map(of_one).collect(),
             needed: usize::from(needed),
             regions: counted
                 .iter()
@@ -337,8 +342,8 @@ impl Facts<'_> {
         (edits, flaw)
     }
 
-    /// The approvals that count, one for each principal, in order.
-    fn counted<'v>(
+    /// The approvals of others who knew what they approve of, in order.
+    fn valid<'v>(
         &self,
         claims: &ClaimSet,
         opened_by: &str,
@@ -350,11 +355,7 @@ impl Facts<'_> {
             let seen = opened.filter(|opened| claims.has_seen(commit, &opened.origin.commit));
             vote.principal != opened_by && seen.take(2).count() == 1
         });
-        let valid: Vec<&Vote<'_>> = valid.collect();
-        let mut principals = BTreeSet::new();
-        let mut ordered = in_order(claims, &valid);
-        ordered.retain(|vote| principals.insert(vote.principal.as_str()));
-        ordered
+        in_order(claims, &valid.collect::<Vec<_>>())
     }
 
     /// The last writer's.
@@ -412,6 +413,12 @@ fn in_order<'v>(claims: &ClaimSet, votes: &[&'v Vote<'v>]) -> Vec<&'v Vote<'v>> 
     let rest = votes.iter().zip(placed).filter(|(_, placed)| !placed);
     ordered.extend(rest.map(|(vote, _)| *vote));
     ordered
+}
+
+/// The first vote of each principal.
+fn one_each<'v>(votes: &[&'v Vote<'v>]) -> Vec<&'v Vote<'v>> {
+    let mut principals = BTreeSet::new();
+    votes.iter().copied().filter(|vote| principals.insert(vote.principal.as_str())).collect()
 }
 
 fn list(

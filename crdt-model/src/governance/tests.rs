@@ -1,5 +1,6 @@
 //! Requests, decisions and overrides, as claims of one record: what is effective and what survives.
 
+mod delivery;
 mod overrides;
 mod permission;
 mod scene;
@@ -224,7 +225,7 @@ fn an_effective_edit_speaks_for_the_regions_of_all_who_stand_behind_it() {
         &[1],
         ask("r", "anna", "crm", 1, &[(TERMS, r#""NT60""#)]),
     );
-    let by_amer = scene.clone().row(3, "AMER", 30, &[2], vec![approve("r", "ben")]);
+    let by_amer = scene.row(3, "AMER", 30, &[2], vec![approve("r", "ben")]);
     assert_eq!(shown(&by_amer, TERMS), "NT30", "neither of them is the owner");
     let by_emea = by_amer.row(4, "EMEA", 40, &[2], vec![approve("r", "eve")]);
     assert_eq!(shown(&by_emea, TERMS), "NT60");
@@ -342,13 +343,8 @@ fn a_pending_bank_change_blocks_payments_until_it_is_decided() {
     assert_eq!(of.losers[0].reason, LossReason::AlsoBlocks);
     assert_eq!(of.losers[0].candidate.origin, pending.origin(2));
 
-    let released = pending.clone().row(
-        3,
-        "EMEA",
-        30,
-        &[2],
-        vec![says(block, "manual", r#"{"release":"ok"}"#)],
-    );
+    let released =
+        pending.row(3, "EMEA", 30, &[2], vec![says(block, "manual", r#"{"release":"ok"}"#)]);
     assert_eq!(shown(&released, block), "{reason:bank change pending approval}");
     assert_eq!(shown(&released, BANK), "nothing");
     let approved = released.clone().row(4, "APAC", 40, &[3], vec![approve("r", "ben")]);

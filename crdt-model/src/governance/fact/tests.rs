@@ -81,7 +81,7 @@ fn long_paths_stand_in_the_key_as_their_digest() {
     assert_eq!(read.map(|read| read.path), Some(path.clone()));
     // An override of it, and a request for that override.
     let statement = Statement::plain(Value::text("de"));
-    let overriding = Override { path: path.clone(), statement, ends: Ends::Never };
+    let overriding = Override { path, statement, ends: Ends::Never };
     let (fact, assertion) = overriding.to_assertion().unwrap();
     assert_eq!(Override::read(&fact, &assertion), Some(overriding));
     let edits = request(fact.as_str(), assertion.clone()).to_edits().unwrap();

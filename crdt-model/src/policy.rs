@@ -22,7 +22,7 @@ use crate::value::canonical_json;
 
 /// The version of the code that carries the rules out. It goes up when the same policy and the same
 /// claims would give another golden record, so that nodes compare digests only when they must agree.
-pub const RESOLVER: u32 = 1;
+pub const RESOLVER: u32 = 2;
 
 /// A survivorship rule: how the surviving value of an attribute is chosen among the live claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,6 +77,12 @@ impl Rule {
             Self::Follow => "Same source as another attribute",
             Self::Override => "Steward's override",
         }
+    }
+
+    /// Whether the rule asks for the word of the owner region.
+    #[must_use]
+    pub const fn asks_owner(self) -> bool {
+        matches!(self, Self::Owner | Self::OwnerElseLeast)
     }
 
     /// Whether the rule may decide an attribute of money or compliance: chance, haste and a wrong

@@ -23,6 +23,7 @@ use self::standing::Entry;
 use crate::attribute::{self, Attribute};
 use crate::claim::{Claim, ClaimSet};
 use crate::golden_record::{Candidate, Loser, LossReason, Resolution, Resolved, Segment};
+use crate::id::Region;
 use crate::path::AttributePath;
 use crate::policy::{Policy, Rule};
 
@@ -98,6 +99,9 @@ impl<'a> Field<'a> {
         let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
             .filter_map(|(place, entry)| {
                 let standing = entry.fate.as_ref().ok().filter(|standing| standing.holds(day))?;
+                if entry.is_lifted(owner) {
+                    return None;
+                }
                 Some((place, Live { claim: entry.claim, value: standing.value }))
             })
             .collect();
@@ -120,7 +124,7 @@ impl<'a> Field<'a> {
             .filter(|(place, _)| winner != Some(*place))
             .map(|(_, (entry, reason))| Loser {
                 candidate: entry.candidate(),
-                reason: reason.unwrap_or_else(|| entry.absence()),
+                reason: reason.unwrap_or_else(|| entry.absence(owner)),
             })
             .collect();
         Resolution {
@@ -134,7 +138,7 @@ impl<'a> Field<'a> {
     }
 
     const fn asks_owner(&self) -> bool {
-        matches!(self.rule, Rule::Owner | Rule::OwnerElseLeast)
+        self.rule.asks_owner()
     }
 }
 
@@ -150,8 +154,9 @@ impl Entry<'_> {
     }
 
     /// Why it does not take part on a day.
-    fn absence(&self) -> LossReason {
+    fn absence(&self, owner: Option<&Region>) -> LossReason {
         match &self.fate {
+            Ok(_) if self.is_lifted(owner) => LossReason::Released,
             Ok(_) => LossReason::NotValid,
             Err(reason) => reason.clone(),
         }

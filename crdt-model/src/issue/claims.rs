@@ -48,9 +48,8 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
 type Found = (&'static str, Severity, String);
 
 fn invalid(resolution: &Resolution) -> Option<Found> {
-    let invalid = resolution.losers.iter().find_map(|loser| match &loser.reason {
-        LossReason::Invalid { text } => Some((loser, text)),
-        _ => None,
+    let invalid = resolution.losers.iter().find_map(|loser| {
+        if let LossReason::Invalid { text } = &loser.reason { Some((loser, text)) } else { None }
     });
     let (loser, text) = invalid?;
     let source = &loser.candidate.source;

@@ -35,17 +35,15 @@ pub(super) fn code_of(
     path: &AttributePath,
     value: &Value,
 ) -> Option<String> {
-    let takes_code = match attribute.value {
-        ValueType::Code(_) | ValueType::Group(_) => true,
-        ValueType::Present => attribute.keys.last() == Some(&KeyType::Code),
-        _ => false,
-    };
+    let is_item =
+        attribute.value == ValueType::Present && attribute.keys.last() == Some(&KeyType::Code);
+    let takes_code = is_item || matches!(attribute.value, ValueType::Code(_) | ValueType::Group(_));
     match value {
         Value::One(Scalar::Text(text)) if takes_code => Some(text.clone()),
         Value::One(Scalar::Bool(true)) if takes_code => path.segments().pop(),
         Value::Group(members) if takes_code => match members.get("code") {
             Some(Scalar::Text(text)) => Some(text.clone()),
-            _ => None,
+            Some(Scalar::Bool(_) | Scalar::Int(_)) | None => None,
         },
         Value::One(_) | Value::Group(_) => None,
     }

@@ -1,13 +1,16 @@
 //! Issues of the general ledger: the reconciliation account of a company code must be a customer
 //! account of that company code, not blocked, in a currency that fits.
 
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
 use super::{Around, Held, Issue, Subject};
 use crate::attribute::Fault;
 use crate::code_list::{CodeList, Entry, Standing, list_for};
 use crate::path::AttributePath;
 use crate::policy::{Policy, Severity};
-use crate::value::Value;
-use jiff::civil::Date;
+use crate::value::{Scalar, Value};
 
 /// The type of a ledger account that stands for customers.
 const CUSTOMERS: &str = "D";
@@ -38,11 +41,7 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
     }
 }
 
-fn list_of(
-    policy: &Policy,
-    held: &Held<'_>,
-    around: &dyn Around,
-) -> Option<std::sync::Arc<CodeList>> {
+fn list_of(policy: &Policy, held: &Held<'_>, around: &dyn Around) -> Option<Arc<CodeList>> {
     around.code_list(&list_for(policy, held.attribute?, held.path)?)
 }
 
@@ -50,8 +49,8 @@ fn list_of(
 fn currency_of(subject: &Subject<'_>, company: &str) -> Option<String> {
     let held = subject.last(&format!("company/{company}/credit_insurance"))?;
     match held.value.member("currency")? {
-        crate::value::Scalar::Text(currency) => Some(currency.clone()),
-        _ => None,
+        Scalar::Text(currency) => Some(currency.clone()),
+        Scalar::Bool(_) | Scalar::Int(_) => None,
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn entries<'a>(
         let lifts = |release: &&Claim| claims.lifts(release, entry.claim);
         if rule.asks_owner() {
             entry.lifted_by = releases.iter().copied().filter(lifts).collect();
-        } else if releases.iter().any(|release| lifts(&release)) {
+        } else if releases.iter().any(lifts) {
             entry.fate = Err(LossReason::Released);
         }
     }

@@ -42,17 +42,13 @@ fn differences(old: &Json, new: &Json) -> Vec<Json> {
     let entries = |json: &Json| -> Map<String, Json> {
         let mut entries = Map::new();
         for (field, value) in json.as_object().into_iter().flatten() {
-            match value {
-                Json::Object(table) => {
-                    let named = |(key, value): (&String, &Json)| {
-                        (format!("{field}.{key:?}"), value.clone())
-                    };
-                    entries.extend(table.iter().map(named));
-                }
-                other => {
-                    entries.insert(field.clone(), other.clone());
-                }
-            }
+            let Some(table) = value.as_object() else {
+                entries.insert(field.clone(), value.clone());
+                continue;
+            };
+            let named =
+                |(key, value): (&String, &Json)| (format!("{field}.{key:?}"), value.clone());
+            entries.extend(table.iter().map(named));
         }
         entries
     };

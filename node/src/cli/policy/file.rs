@@ -14,7 +14,7 @@ use crate::replica::roster::PolicyEntry;
 /// A policy as a file brings it.
 pub(super) enum PolicyFile {
     /// As a governor wrote it.
-    Written(Policy),
+    Written(Box<Policy>),
     /// With a time and signatures.
     Signed(PolicyEntry),
 }
@@ -33,7 +33,7 @@ impl PolicyFile {
         };
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| refused(&"this is neither a policy in TOML nor a signed one."))?;
-        bundle::read(text).map(Self::Written).map_err(|error| refused(&sentence(&error)))
+        bundle::read(text).map(|policy| Self::Written(Box::new(policy))).map_err(|error| refused(&sentence(&error)))
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -51,7 +51,7 @@ impl PolicyFile {
         now_ms: u64,
     ) -> Result<PolicyEntry, CliError> {
         match (self, at_ms) {
-            (Self::Written(policy), at) => Ok(PolicyEntry::new(policy, at.unwrap_or(now_ms))),
+            (Self::Written(policy), at) => Ok(PolicyEntry::new(*policy, at.unwrap_or(now_ms))),
             (Self::Signed(entry), None) => Ok(entry),
             (Self::Signed(entry), Some(at)) if at == entry.activates_at_ms => Ok(entry),
             (Self::Signed(_), Some(_)) => Err(CliError::Usage(

@@ -16,3 +16,4 @@ pub mod survivorship;
 pub mod time;
 pub mod tree;
 pub mod value;
+pub mod version;

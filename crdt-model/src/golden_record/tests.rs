@@ -125,7 +125,6 @@ fn differences_name_what_appeared_went_and_changed() {
 
 #[test]
 fn the_sentences_are_fit_for_a_clerk() {
-    let text = "\"net thirty\" is not a code.".to_owned();
     let table = [
         (
             LossReason::NotOwner,
@@ -172,6 +171,14 @@ fn the_sentences_are_fit_for_a_clerk() {
             LossReason::NotFollowed,
             "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): erp-emea decides here as on the attribute that this one follows.",
         ),
+    ];
+    assert_sentences(&table);
+}
+
+#[test]
+fn whoever_took_no_part_is_told_why() {
+    let text = "\"net thirty\" is not a code.".to_owned();
+    let table = [
         (
             LossReason::Released,
             "NT60 of crm-amer (AMER) does not take part: it was lifted by someone who had seen it.",
@@ -197,10 +204,15 @@ fn the_sentences_are_fit_for_a_clerk() {
             "NT60 of crm-amer (AMER) does not take part: \"net thirty\" is not a code.",
         ),
     ];
+    assert_sentences(&table);
+}
+
+#[track_caller]
+fn assert_sentences(table: &[(LossReason, &str)]) {
     for (reason, sentence) in table {
-        let resolution = contest(reason);
+        let resolution = contest(reason.clone());
         let path = TERMS.parse().unwrap();
-        assert_eq!(resolution.losers[0].sentence(&path, &resolution), sentence);
+        assert_eq!(resolution.losers[0].sentence(&path, &resolution), *sentence);
     }
 }
 

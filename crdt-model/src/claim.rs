@@ -56,14 +56,14 @@ pub struct ClaimEdit {
 /// What a change had seen: for every log, the last commit of it on this record, itself included.
 pub type Clock = BTreeMap<LogId, u64>;
 
-/// The part of a record that one region owns as a whole: `company/1000`, `sales/…` or `credit/…`;
-/// `None` for the sections that belong to the customer itself.
+/// The part of a record that one region owns as a whole: `company/1000`, `vendor/1000`, `sales/…` or
+/// `credit/…`; `None` for the sections that belong to the customer itself.
 #[must_use]
 pub fn scope(path: &AttributePath) -> Option<&str> {
     let text = path.as_str();
     let (section, rest) = text.split_once('/')?;
     let (scope, _) = rest.split_once('/')?;
-    let is_scoped = matches!(section, "company" | "sales" | "credit");
+    let is_scoped = matches!(section, "company" | "vendor" | "sales" | "credit");
     is_scoped.then(|| &text[..section.len() + 1 + scope.len()])
 }
 

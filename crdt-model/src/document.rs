@@ -56,6 +56,9 @@ pub const OPERATIONS_MAX: usize = 1024;
 pub const PREDECESSORS_MAX: usize = 16 * OPERATIONS_MAX;
 /// The most bytes that a text value may have.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes that a change and everything in its causal past may have together: what a record can
+/// take in its life.
+pub const HISTORY_BYTES_MAX: usize = 4 << 20;
 /// The largest operation counter. Automerge stores 32 bits and panics beyond.
 pub const COUNTER_MAX: u64 = 1_000_000;
 
@@ -148,13 +151,16 @@ pub struct CustomerDocument {
     inner: Automerge,
     history: Arc<History>,
     founders: Arc<Founders>,
+    /// How many bytes [`save`](Self::save) gives.
+    saved: usize,
 }
 
 impl CustomerDocument {
     /// The document of a record that nobody has written yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: Automerge::new(), history: Arc::default(), founders: Arc::default() }
+        let (history, founders) = (Arc::default(), Arc::default());
+        Self { inner: Automerge::new(), history, founders, saved: 0 }
     }
 
     /// Loads what [`save`](Self::save) gave. For our own bytes: what a peer sends never comes here.
@@ -172,7 +178,8 @@ impl CustomerDocument {
             let history = History::of(&inner).map_err(LoadError::Foreign)?;
             let founders = Founders::of_commits(founders, &history)
                 .ok_or_else(|| damaged("a founder is not in the document"))?;
-            Ok(Self { inner, history: Arc::new(history), founders: Arc::new(founders) })
+            let (history, founders) = (Arc::new(history), Arc::new(founders));
+            Ok(Self { inner, history, founders, saved: bytes.len() })
         }));
         loaded.unwrap_or_else(|_| Err(damaged("automerge panicked")))
     }
@@ -184,6 +191,12 @@ impl CustomerDocument {
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
         envelope::seal(&self.founders, &self.automerge_bytes())
+    }
+
+    /// How many bytes the document has when it is saved; 0 for the empty one.
+    #[must_use]
+    pub const fn saved_bytes(&self) -> usize {
+        self.saved
     }
 
     /// The plain Automerge document, which any Automerge tool opens. [`load`](Self::load) does not take

@@ -83,6 +83,12 @@ impl Rule {
         }
     }
 
+    /// Whether the rule asks for the word of the owner region.
+    #[must_use]
+    pub const fn asks_owner(self) -> bool {
+        matches!(self, Self::Owner | Self::OwnerElseLeast)
+    }
+
     /// Whether the rule may decide an attribute of money or compliance: chance, haste and a wrong
     /// clock must not. A set may grow by anyone's claim, so it passes for items of a set alone.
     #[must_use]

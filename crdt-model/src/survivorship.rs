@@ -60,17 +60,13 @@ pub fn owner(
     path: &AttributePath,
     day: Date,
 ) -> Option<Region> {
-    if !asks_owner(policy.rule_for(attribute::lookup(path), path)) {
+    if !policy.rule_for(attribute::lookup(path), path).asks_owner() {
         return None;
     }
     let Governed { claims, .. } = govern(claims);
     let home = Home::resolve(policy, claims.as_ref());
     let ownership = Ownership::of(policy, claims.as_ref(), &home, path);
     ownership.on(Some(day)).cloned()
-}
-
-const fn asks_owner(rule: Rule) -> bool {
-    matches!(rule, Rule::Owner | Rule::OwnerElseLeast)
 }
 
 /// One attribute of one record: its claims, and what decides among them.
@@ -129,6 +125,9 @@ impl<'a> Field<'a> {
         let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
             .filter_map(|(place, entry)| {
                 let standing = entry.fate.as_ref().ok().filter(|standing| standing.holds(day))?;
+                if entry.is_lifted(owner) {
+                    return None;
+                }
                 Some((place, Live { claim: entry.claim, value: standing.value }))
             })
             .collect();
@@ -155,7 +154,7 @@ impl<'a> Field<'a> {
             .filter(|(place, _)| winner != Some(*place))
             .map(|(_, (entry, reason))| Loser {
                 candidate: entry.candidate(),
-                reason: reason.unwrap_or_else(|| entry.absence()),
+                reason: reason.unwrap_or_else(|| entry.absence(owner)),
             })
             .collect();
         Resolution {
@@ -169,7 +168,7 @@ impl<'a> Field<'a> {
     }
 
     const fn asks_owner(&self) -> bool {
-        asks_owner(self.rule)
+        self.rule.asks_owner()
     }
 }
 
@@ -185,8 +184,9 @@ impl Entry<'_> {
     }
 
     /// Why it does not take part on a day.
-    fn absence(&self) -> LossReason {
+    fn absence(&self, owner: Option<&Region>) -> LossReason {
         match &self.fate {
+            Ok(_) if self.is_lifted(owner) => LossReason::Released,
             Ok(_) => LossReason::NotValid,
             Err(reason) => reason.clone(),
         }

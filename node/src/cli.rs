@@ -21,6 +21,7 @@ mod network;
 mod peers;
 mod policy;
 mod report;
+mod requests;
 mod run;
 mod sample;
 mod set;
@@ -73,6 +74,14 @@ enum Command {
     History(history::Args),
     /// Show customers on which regions wrote different values without knowing of each other
     Conflicts(conflicts::Args),
+    /// Ask for a change that others decide, or show a request
+    Request(requests::RequestArgs),
+    /// Approve a change request
+    Approve(requests::DecisionArgs),
+    /// Reject a change request
+    Reject(requests::DecisionArgs),
+    /// Show the change requests that wait for a decision, or take one
+    Tasks(requests::TaskArgs),
     /// Show what somebody should look at, with counts and age, or the quality of one customer
     Issues(issues::Args),
     /// Show and change code lists, and see what hangs on a code
@@ -134,6 +143,10 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
+        Command::Request(args) => requests::request(&args, context),
+        Command::Approve(args) => requests::decide("approve", &args, context),
+        Command::Reject(args) => requests::decide("reject", &args, context),
+        Command::Tasks(args) => requests::tasks(&args, context),
         Command::Issues(args) => issues::run(&args, context),
         Command::Codes(args) => codes::run(&args, context),
         Command::Report(args) => report::run(&args, context),

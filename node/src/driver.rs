@@ -14,15 +14,16 @@ use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::handle::{Command, Handle};
+use crate::handle::{Command, Handle, stopped};
 use crate::identity::NodeKey;
 use crate::kv::Overlay;
 use crate::replica::action::Action;
 use crate::replica::event::{Answer, Event, RosterOutcome, Ticket, WriteOutcome, WriteRefusal};
+use crate::replica::limits::RECORD_BYTES_MAX;
 use crate::replica::roster::{Roster, RosterError};
 use crate::replica::status::Status;
 use crate::replica::{Config, LoadError, Replica};
-use crate::store::{Mark, Store, StoreError, StoreId, Watermark};
+use crate::store::{Mark, Store, StoreError, StoreId, VALUE_MAX, Watermark};
 use crate::transport::{BindError, Members, Transport, TransportConfig, TransportEvent};
 
 /// What a driver is started with.
@@ -146,9 +147,15 @@ pub async fn start<S: Store + 'static>(
         status,
         policy,
         status_at_ms: 0,
+        status_is_old: false,
         tickets: Tickets::default(),
     };
-    let inbox = Inbox { transport: transport_inbox, commands: command_inbox, stopped };
+    let inbox = Inbox {
+        transport: transport_inbox,
+        commands: command_inbox,
+        stopped,
+        commands_first: false,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| StartError::System(error.to_string()))?;
     let thread = std::thread::Builder::new()
@@ -166,8 +173,11 @@ const COMMAND_INBOX: usize = 1_024;
 const BATCH_EVENTS: usize = 256;
 /// Store operations after which a batch is closed.
 const BATCH_OPS: usize = 1_000;
-/// How often, at most, a new status is shown while there is work.
+/// How often, at most, a new status is shown.
 const STATUS_MS: u64 = 100;
+
+const _: () =
+    assert!(RECORD_BYTES_MAX < VALUE_MAX, "the replica asks for nothing that is too long");
 
 enum Input {
     Transport(TransportEvent),
@@ -179,11 +189,20 @@ struct Inbox {
     transport: mpsc::Receiver<TransportEvent>,
     commands: mpsc::Receiver<Command>,
     stopped: oneshot::Receiver<()>,
+    /// Whether a command is looked for first. The two take turns: neither a peer that sends without
+    /// end nor a client that writes without end keeps the other waiting.
+    commands_first: bool,
 }
 
 impl Inbox {
     /// Waits for the next input; none when the node is to stop.
     async fn next(&mut self, wait: Duration) -> Option<Input> {
+        if !matches!(self.stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
+            return None;
+        }
+        if let Some(input) = self.waiting() {
+            return Some(input);
+        }
         tokio::select! {
             biased;
             _ = &mut self.stopped => None,
@@ -193,10 +212,23 @@ impl Inbox {
         }
     }
 
+    /// Answers the requests that were never looked at: surely nothing of theirs was done.
+    fn turn_away(&mut self) {
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Write(_, reply) => drop(reply.send(Err(stopped()))),
+                Command::AdoptRoster(_, reply) => drop(reply.send(Err(RosterError::Stopped))),
+            }
+        }
+    }
+
     /// What waits already.
     fn waiting(&mut self) -> Option<Input> {
-        let event = self.transport.try_recv().map(Input::Transport);
-        event.or_else(|_| self.commands.try_recv().map(Input::Command)).ok()
+        self.commands_first = !self.commands_first;
+        let mut event = || self.transport.try_recv().map(Input::Transport).ok();
+        let mut command = || self.commands.try_recv().map(Input::Command).ok();
+        if self.commands_first { command().or_else(event) } else { event().or_else(command) }
     }
 }
 
@@ -229,13 +261,18 @@ impl Tickets {
         }
     }
 
-    /// Tells everybody who waits that nothing of theirs was written.
-    fn fail(&mut self, reason: &str) {
+    /// Tells everybody who waits how the store refused the batch of their requests.
+    fn fail(&mut self, error: &StoreError) {
+        let reason = error.to_string();
         for reply in std::mem::take(&mut self.writes).into_values() {
-            drop(reply.send(Err(WriteRefusal::Store { reason: reason.to_owned() })));
+            let reason = reason.clone();
+            drop(reply.send(Err(match leaves_as_was(error) {
+                true => WriteRefusal::Store { reason },
+                false => WriteRefusal::Uncertain { reason },
+            })));
         }
         for reply in std::mem::take(&mut self.rosters).into_values() {
-            drop(reply.send(Err(RosterError::Invalid(reason.to_owned()))));
+            drop(reply.send(Err(RosterError::Invalid(reason.clone()))));
         }
     }
 }
@@ -254,6 +291,8 @@ struct Driver<S> {
     status: watch::Sender<Arc<Status>>,
     policy: watch::Sender<Arc<Policy>>,
     status_at_ms: u64,
+    /// Whether something happened since the status was shown.
+    status_is_old: bool,
     tickets: Tickets,
 }
 
@@ -265,8 +304,11 @@ impl<S: Store> Driver<S> {
         failed: oneshot::Sender<StoreError>,
     ) {
         let outcome = self.run_until_stopped(&mut inbox, runtime);
-        let reason = outcome.as_ref().map_or_else(ToString::to_string, |()| STOPPING.to_owned());
-        self.tickets.fail(&reason);
+        // Who still waits is of the turn that failed; without a failure every turn answers all.
+        if let Err(error) = &outcome {
+            self.tickets.fail(error);
+        }
+        inbox.turn_away();
         runtime.block_on(self.transport.shutdown());
         match outcome.and_then(|()| self.store.sync()) {
             Ok(()) => self.mark(),
@@ -283,16 +325,20 @@ impl<S: Store> Driver<S> {
         runtime: &tokio::runtime::Runtime,
     ) -> Result<(), StoreError> {
         loop {
-            let wait = self.replica.next_deadline().saturating_sub(self.clock.now_ms());
+            let mut due = self.replica.next_deadline();
+            if self.status_is_old {
+                due = due.min(self.status_at_ms + STATUS_MS);
+            }
+            let wait = due.saturating_sub(self.clock.now_ms());
             let next = runtime.block_on(inbox.next(Duration::from_millis(wait)));
             let Some(first) = next else { return Ok(()) };
-            let idle = self.turn(first, inbox)?;
-            self.show_status(idle);
+            self.turn(first, inbox)?;
+            self.show_status();
         }
     }
 
-    /// Handles what waits as one batch. Gives whether nothing waits any more.
-    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> Result<bool, StoreError> {
+    /// Handles what waits as one batch.
+    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> Result<(), StoreError> {
         let store = Arc::clone(&self.store);
         let mut overlay = Overlay::new(&*store);
         let mut deferred = Vec::new();
@@ -319,7 +365,7 @@ impl<S: Store> Driver<S> {
         let ops = overlay.into_ops();
         if !ops.is_empty() {
             self.store.apply(&ops, true)?;
-            if self.clock.now_ms() >= self.marked_ms + MARK_MS {
+            if !is_soon(self.clock.now_ms(), self.marked_ms, MARK_MS) {
                 self.mark();
             }
         }
@@ -333,7 +379,7 @@ impl<S: Store> Driver<S> {
             self.policy.send_replace(Arc::clone(policy));
         }
         deferred.into_iter().for_each(|action| self.perform(action));
-        Ok(taken < BATCH_EVENTS)
+        Ok(())
     }
 
     /// Notes outside the store how far it has come.
@@ -395,17 +441,34 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    fn show_status(&mut self, idle: bool) {
+    /// Shows a new status, or notes that one is due: it is dear where there are many peers and logs.
+    fn show_status(&mut self) {
         let now = self.clock.now_ms();
-        if idle || now >= self.status_at_ms + STATUS_MS {
+        self.status_is_old = is_soon(now, self.status_at_ms, STATUS_MS);
+        if !self.status_is_old {
             self.status_at_ms = now;
             self.status.send_replace(Arc::new(self.replica.status(now)));
         }
     }
 }
 
-/// What clients are told whose requests were still waiting at the end.
-const STOPPING: &str = "the node is shutting down";
+/// Whether less than `pause` has passed since `then`; a clock that was set back counts as time.
+const fn is_soon(now: u64, then: u64, pause: u64) -> bool {
+    then <= now && now - then < pause
+}
+
+/// Whether a store that refused a batch has surely nothing of it. After a failed write or sync nobody
+/// knows what is on the disk.
+const fn leaves_as_was(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Key { .. }
+            | StoreError::Reserved { .. }
+            | StoreError::TooLong { .. }
+            | StoreError::Stopped { .. }
+    )
+}
+
 /// How often, at most, the watermark is written while there is work.
 const MARK_MS: u64 = 1_000;
 
@@ -426,5 +489,86 @@ impl From<TransportEvent> for Event {
                 Self::Refused { key, reason: format!("{remote}: {reason}") }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::event::LinkId;
+
+    /// An inbox in which so many events of peers and requests of clients wait.
+    async fn inbox(events: usize, requests: usize) -> Inbox {
+        let (to_transport, transport) = mpsc::channel(TRANSPORT_INBOX);
+        let (to_commands, commands) = mpsc::channel(COMMAND_INBOX);
+        let (running, stopped) = oneshot::channel::<()>();
+        for bytes in 0..events {
+            let sent = TransportEvent::Sent { link: LinkId(1), bytes };
+            to_transport.send(sent).await.unwrap();
+        }
+        for _ in 0..requests {
+            let (reply, _) = oneshot::channel();
+            to_commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
+        }
+        // The senders live as long as the test.
+        std::mem::forget((to_transport, to_commands, running));
+        Inbox { transport, commands, stopped, commands_first: false }
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_store_fails_is_told_whether_something_may_be_written() {
+        let failed = |dir: &str| {
+            let reason = "fsync: input/output error".to_owned();
+            StoreError::Engine { dir: dir.into(), reason }
+        };
+        let length = VALUE_MAX + 1;
+        for (error, certain) in
+            [(failed("/data"), false), (StoreError::TooLong { key: vec![1], length }, true)]
+        {
+            let mut tickets = Tickets::default();
+            let (reply, answer) = oneshot::channel();
+            let ticket = tickets.draw();
+            tickets.writes.insert(ticket, reply);
+            tickets.fail(&error);
+            let refusal = answer.await.unwrap().unwrap_err();
+            assert_eq!(matches!(refusal, WriteRefusal::Store { .. }), certain, "{refusal:?}");
+            assert_eq!(matches!(refusal, WriteRefusal::Uncertain { .. }), !certain, "{refusal:?}");
+        }
+        // A request that waits in the inbox is not done; one that is lost with the driver may be.
+        let mut waiting = inbox(0, 0).await;
+        let (commands, queue) = mpsc::channel(2);
+        waiting.commands = queue;
+        let (reply, answer) = oneshot::channel();
+        commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
+        waiting.turn_away();
+        assert_eq!(answer.await.unwrap(), Err(RosterError::Stopped));
+    }
+
+    fn is_command(input: Option<Input>) -> Option<bool> {
+        Some(matches!(input?, Input::Command(_)))
+    }
+
+    #[tokio::test]
+    async fn peers_and_clients_take_turns() {
+        let mut inbox = inbox(20, 10).await;
+        let mut commands = 0;
+        for _ in 0..10 {
+            let first = is_command(inbox.next(Duration::ZERO).await);
+            commands += usize::from(first == Some(true));
+            commands += usize::from(is_command(inbox.waiting()) == Some(true));
+        }
+        assert_eq!(commands, 10);
+        // What is left is taken, whoever it is from, and then the time passes.
+        for _ in 0..10 {
+            assert_eq!(is_command(inbox.waiting()), Some(false));
+        }
+        assert!(inbox.waiting().is_none());
+        assert!(matches!(inbox.next(Duration::ZERO).await, Some(Input::Deadline)));
+    }
+
+    #[test]
+    fn a_pause_is_over_in_time_and_when_the_clock_was_set_back() {
+        assert!(is_soon(1_050, 1_000, 100) && is_soon(1_000, 1_000, 100));
+        assert!(!is_soon(1_100, 1_000, 100) && !is_soon(999, 1_000, 100));
     }
 }

@@ -20,6 +20,11 @@ pub enum Command {
     AdoptRoster(Vec<u8>, oneshot::Sender<RosterOutcome>),
 }
 
+/// What a client is told whose request was not looked at any more.
+pub(crate) fn stopped() -> WriteRefusal {
+    WriteRefusal::Store { reason: "the node is shutting down".to_owned() }
+}
+
 /// A cheap handle on a running node. Clones share the node.
 #[derive(Clone)]
 pub struct Handle {
@@ -50,13 +55,13 @@ impl Handle {
     /// Writes, and waits until the write is durable.
     ///
     /// # Errors
-    /// The [`WriteRefusal`]; nothing of the request was written. When the driver has stopped the
-    /// outcome of a request under way is not known; the refusal says so.
+    /// The [`WriteRefusal`]; nothing of the request was written. When the driver ended with the request
+    /// under way its outcome is not known; the refusal says so.
     pub async fn write(&self, request: WriteRequest) -> WriteOutcome {
         let (reply, answer) = oneshot::channel();
-        let stopped = || WriteRefusal::Store { reason: "the node is shutting down".to_owned() };
         self.commands.send(Command::Write(request, reply)).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        let lost = || WriteRefusal::Uncertain { reason: "the node ended meanwhile".to_owned() };
+        answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Brings roster entries; answers with the height of the roster.

@@ -23,6 +23,7 @@ mod network;
 mod openapi;
 mod policy;
 mod quarantine;
+mod requests;
 mod serve;
 mod status;
 #[cfg(test)]
@@ -96,6 +97,15 @@ impl App {
         self.compute(move || read(handle.records())).await?
     }
 
+    /// Reads what is whole also while records are missing: the roster.
+    async fn read_always<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(Records<'_>) -> ApiResult<T> + Send + 'static,
+    ) -> ApiResult<T> {
+        let handle = self.handle.clone();
+        self.compute(move || read(handle.records())).await?
+    }
+
     /// Does work that takes long, away from the threads that serve connections.
     async fn compute<T: Send + 'static>(
         &self,
@@ -151,6 +161,12 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(codes::list))
         .routes(routes!(codes::show, codes::patch))
         .routes(routes!(codes::impact))
+        .routes(routes!(requests::tasks))
+        .routes(routes!(requests::open))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::decide))
+        .routes(routes!(requests::lease))
+        .routes(routes!(requests::overrule))
         .routes(routes!(policy::show))
         .routes(routes!(policy::simulate))
         .routes(routes!(status::status))

@@ -50,8 +50,9 @@ impl Op {
 pub enum ReadError {
     /// The bytes under this key are not the ones that were written.
     #[error(
-        "The stored entry {} is damaged: its checksum does not match. Run `concord verify`; the node \
-         fetches the record again from its peers.",
+        "The stored entry {} is damaged: its checksum does not match. Run `concord verify`. What a \
+         record shows is made again from its commits with its next change; when it names a commit, move the \
+         store away and start the node again: it fetches everything from its peers.",
         ShowKey(key)
     )]
     Damaged {
@@ -135,6 +136,12 @@ impl Memory {
                 }
             }
         }
+    }
+
+    /// The length of the longest value.
+    #[cfg(test)]
+    pub(crate) fn longest(&self) -> usize {
+        self.pairs.values().map(Vec::len).max().unwrap_or(0)
     }
 
     /// How many keys it holds.

@@ -39,17 +39,19 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crdt_model::id::LogId;
+use crdt_model::id::{CommitRef, LogId, Region};
 use crdt_model::policy::Policy;
 
 use self::action::Action;
-use self::commit::{Head, Opening};
+use self::commit::{Commit, Draft, Opening};
 use self::event::{
     Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest,
 };
 use self::frame::Digests;
-use self::history::History;
-use self::limits::{ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX};
+use self::history::{Applied, History, Verdict};
+use self::limits::{
+    ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX, RECORD_BYTES_MAX,
+};
 use self::node_id::NodeId;
 use self::peers::{Link, Peer, clock_offset_ms};
 use self::roster::{Roster, RosterError, Signer};
@@ -103,6 +105,10 @@ pub struct Replica {
     moved: BTreeSet<LogId>,
     peers: BTreeMap<NodeId, Peer>,
     links: BTreeMap<LinkId, Link>,
+    /// Authors of over [`OPEN_LOGS_MAX`] open logs: no links with them.
+    shunned: BTreeSet<NodeId>,
+    /// The newest reading of the wall clock.
+    heard_ms: u64,
     beat_at_ms: u64,
     refused: u64,
     ready: bool,
@@ -161,6 +167,8 @@ impl Replica {
             moved,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
+            shunned: BTreeSet::new(),
+            heard_ms: 0,
             beat_at_ms: 0,
             refused: 0,
             ready,
@@ -168,6 +176,9 @@ impl Replica {
             policy_at_ms: Some(0),
         };
         replica.meet_members();
+        let authors = replica.members();
+        let open = |node: &NodeId| replica.history.vector.open_logs(node) > OPEN_LOGS_MAX;
+        replica.shunned = authors.into_iter().filter(open).collect();
         Ok((replica, ops))
     }
 
@@ -177,6 +188,10 @@ impl Replica {
     /// actions asked to persist, whether or not it is durable yet.
     pub fn handle(&mut self, now_ms: u64, event: Event, view: &dyn View) -> Vec<Action> {
         let mut turn = Turn { now_ms, view: Overlay::new(view), actions: Vec::new() };
+        if now_ms < self.heard_ms {
+            self.clock_fell(now_ms);
+        }
+        self.heard_ms = now_ms;
         let outcome = match event {
             Event::LinkUp { link, peer, dialed } => {
                 self.link_up(&mut turn, link, peer, dialed);
@@ -312,7 +327,7 @@ impl Replica {
     }
 
     fn alarm(&mut self, turn: &mut Turn<'_>, text: String) {
-        if self.alarms.last() == Some(&text) {
+        if self.alarms.contains(&text) {
             return;
         }
         turn.actions.push(Action::Alarm(text.clone()));
@@ -342,44 +357,81 @@ impl Replica {
         if let Some(receipt) = answered(turn, request).map_err(failed)? {
             return Ok(receipt);
         }
-        let writer = Writer {
-            log: self.own,
-            region: member.region.clone(),
-            time: self.history.state.clock.tick(turn.now_ms),
-            follows: self.follows(),
-            history: &self.history,
-            view: &turn.view,
-        };
-        let mut drafted = writer.draft(request)?;
+        let region = member.region.clone();
+        self.follow_in_advance(turn, request, &region)?;
+        let mut drafted = self.writer(turn, &region).draft(request)?;
         let mut receipt = WriteReceipt { commit: None, records: Vec::new() };
-        let mut applied = None;
+        let mut records = BTreeMap::new();
         if let Some(draft) = drafted.draft.take() {
-            let network = self.history.roster.network_id();
-            let commit = draft.sign(&network, |message| self.config.signer.signature(message));
-            if commit.encode().len() > COMMIT_BYTES_MAX {
-                let what = format!("over {COMMIT_BYTES_MAX} bytes in one write");
-                return Err(WriteRefusal::TooLarge { what });
-            }
             let verdicts = std::mem::take(&mut drafted.verdicts);
-            let done = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view);
-            let done = done.map_err(failed)?;
-            receipt.commit = Some(commit.signed.header.commit());
-            turn.persist(done.ops);
-            applied = Some(done.records);
+            let (commit, applied) = self.commit(turn, draft, verdicts)?;
+            (receipt.commit, records) = (Some(commit), applied.records);
         }
         let today = crdt_model::time::Hlc::from_ms(turn.now_ms).day();
-        let records = applied.unwrap_or_default();
         receipt.records = drafted.receipts(request, &self.history, &records, today);
-        if let Some(commit) = receipt.commit {
+        if receipt.commit.is_some() {
             remember_answer(turn, request, &receipt);
-            self.moved.clear();
-            self.spread(turn, commit.log, None);
         }
         Ok(receipt)
     }
 
-    fn follows(&self) -> Vec<Head> {
-        self.moved.iter().filter_map(|log| self.history.vector.head(log)).collect()
+    fn writer<'a>(&'a self, turn: &'a Turn<'_>, region: &Region) -> Writer<'a> {
+        let moved = self.moved.iter().take(FOLLOWS_MAX);
+        Writer {
+            log: self.own,
+            region: region.clone(),
+            time: self.history.state.clock.tick(turn.now_ms),
+            follows: moved.filter_map(|log| self.history.vector.head(log)).collect(),
+            history: &self.history,
+            view: &turn.view,
+        }
+    }
+
+    /// Names the logs that moved in commits without items, as long as they are more than one commit
+    /// can name: a write must name everything that it has seen.
+    fn follow_in_advance(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &WriteRequest,
+        region: &Region,
+    ) -> Result<(), WriteRefusal> {
+        while self.moved.len() > FOLLOWS_MAX {
+            let draft = self.writer(turn, region).follow(&request.source);
+            self.commit(turn, draft, Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Signs, applies and spreads a commit of our own.
+    fn commit(
+        &mut self,
+        turn: &mut Turn<'_>,
+        draft: Draft,
+        verdicts: Vec<Verdict>,
+    ) -> Result<(CommitRef, Applied), WriteRefusal> {
+        let network = self.history.roster.network_id();
+        let commit = draft.sign(&network, |message| self.config.signer.signature(message));
+        let bytes = commit.encode();
+        if bytes.len() > COMMIT_BYTES_MAX {
+            let what = format!("over {COMMIT_BYTES_MAX} bytes in one write");
+            return Err(WriteRefusal::TooLarge { what });
+        }
+        // What peers cannot read must never stand in our log: nothing could follow it.
+        if !Commit::decode_first(&bytes).is_ok_and(|(read, rest)| read == commit && rest.is_empty())
+        {
+            let reason = "the commit does not read back".to_owned();
+            return Err(WriteRefusal::Defect { reason });
+        }
+        let applied = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view);
+        let mut applied = applied
+            .map_err(|error: ReadError| WriteRefusal::Store { reason: error.to_string() })?;
+        turn.persist(std::mem::take(&mut applied.ops));
+        let header = &commit.signed.header;
+        for head in &header.follows {
+            self.moved.remove(&head.log);
+        }
+        self.spread(turn, header.log, None);
+        Ok((header.commit(), applied))
     }
 }
 
@@ -389,7 +441,7 @@ fn own_log(history: &History, node: NodeId, nonce: u64) -> OwnLog {
     let newest = own.max_by_key(|(log, held)| (held.incarnation, **log));
     let opening = Opening {
         node,
-        incarnation: newest.map_or(0, |(_, held)| held.incarnation) + 1,
+        incarnation: newest.map_or(0, |(_, held)| held.incarnation).saturating_add(1),
         nonce,
         predecessor: newest.and_then(|(log, _)| history.vector.head(log)),
     };
@@ -423,26 +475,41 @@ fn remember_answer(turn: &mut Turn<'_>, request: &WriteRequest, receipt: &WriteR
     if !id.is_empty() {
         let key = layout::request_key(day(turn.now_ms), id);
         let value = crdt_model::value::canonical_json(receipt).into_bytes();
-        turn.persist(vec![Op::Put(key, value)]);
+        // One that does not fit is not kept: a repetition finds that nothing differs.
+        if value.len() <= RECORD_BYTES_MAX {
+            turn.persist(vec![Op::Put(key, value)]);
+        }
     }
 }
 
-/// How many forgotten answers are deleted at a time.
+/// How many forgotten answers are read at a time: they may be long.
 const FORGET_PAGE: usize = 100;
+/// How many pages are deleted at one heartbeat.
+const FORGET_PAGES: usize = 10;
 
-/// Deletes answers older than yesterday, a page at a time.
+/// Deletes answers older than yesterday, some pages at a time. Nearly always there is none, and then
+/// one answer is read.
 fn forget_answers(turn: &mut Turn<'_>) -> Result<(), ReadError> {
     let kept_from = layout::request_key(day(turn.now_ms).saturating_sub(1), "")[..5].to_vec();
+    let is_old = |key: &[u8]| key[..5] < kept_from[..];
     let prefix = [layout::REQUEST];
-    let page = turn.view.scan(&prefix, &prefix, FORGET_PAGE)?;
-    let old: Vec<Op> = page
-        .into_iter()
-        .map(|(key, _)| key)
-        .take_while(|key| key[..5] < kept_from[..])
-        .map(Op::Delete)
-        .collect();
-    if !old.is_empty() {
-        turn.persist(old);
+    let mut from = prefix.to_vec();
+    let first = turn.view.scan(&prefix, &from, 1)?;
+    if !first.first().is_some_and(|(key, _)| is_old(key)) {
+        return Ok(());
+    }
+    for _ in 0..FORGET_PAGES {
+        let page = turn.view.scan(&prefix, &from, FORGET_PAGE)?;
+        let full = page.len() == FORGET_PAGE;
+        let old: Vec<Vec<u8>> =
+            page.into_iter().map(|(key, _)| key).take_while(|key| is_old(key)).collect();
+        let Some(last) = old.last() else { break };
+        from.clone_from(last);
+        let more = full && old.len() == FORGET_PAGE;
+        turn.persist(old.into_iter().map(Op::Delete).collect());
+        if !more {
+            break;
+        }
     }
     Ok(())
 }

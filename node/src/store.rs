@@ -104,7 +104,8 @@ pub enum StoreError {
     /// A value is damaged, so the store cannot be copied. Nothing was changed.
     #[error(
         "The stored entry {} is damaged: its checksum does not match. Nothing was copied. Run `concord \
-         verify`; the node fetches the record again from its peers.",
+         verify`. When it names a commit, move the store away and start the node again: it fetches everything from \
+         its peers.",
         ShowKey(key)
     )]
     Damaged {

@@ -135,3 +135,190 @@ fn a_policy_goes_from_the_file_of_a_governor_to_every_node_and_changes_what_simu
         node.verify();
     }
 }
+
+/// Adds a token to a stopped node: a principal with a secret of its own.
+fn add_principal(network: &Processes, at: usize, name: &str) -> Client {
+    let node = &network.nodes[at];
+    let file = node.dir.join("tokens.toml");
+    let secret = format!("secret-of-{name}-0123456789abcdef0123456789");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    text.push_str(&format!(
+        "\n[[tokens]]\nsecret = \"{secret}\"\nprincipal = \"{name}\"\nsource = \"manual-{}\"\n\
+         any_source = true\nwrite = true\n",
+        node.dir.file_name().unwrap().to_str().unwrap()
+    ));
+    std::fs::write(&file, text).unwrap();
+    Client::new(node.client.url(), &secret).unwrap()
+}
+
+fn code_of(answer: Result<Json, node::cli::CliError>) -> (u16, String) {
+    match answer {
+        Err(node::cli::CliError::Problem(problem)) => (problem.status, problem.code().to_owned()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two other people must approve a bank account; one person, a code's change is anybody's.
+const FOUR_EYES: &str = "version = 2\n\n[four_eyes.\"bank/{iban}\"]\napprovals = 2\n\n\
+    [codes]\n\"company/{company_code}/payment_terms\" = \"payment-terms\"\n\
+    \"company/{company_code}/recon_account\" = \"recon-accounts/{company_code}\"\n";
+
+const IBAN: &str = "DE89370400440532013000";
+
+/// Three nodes under a policy, with a person at each.
+fn governed() -> (Processes, [Client; 3]) {
+    let mut network = Processes::set_up(&["EMEA", "AMER", "APAC"]);
+    let people = [(0, "eva"), (1, "amy"), (2, "ada")];
+    let people = people.map(|(at, name)| add_principal(&network, at, name));
+    network.start();
+    let file = network.path("policy.toml");
+    std::fs::write(&file, FOUR_EYES).unwrap();
+    let (dir, first) = (network.path("network"), &network.nodes[0]);
+    let to = ["--dir", &dir, "--to", first.client.url(), "--token", &first.secret];
+    concord(&[&["policy", "activate", &file][..], &to].concat());
+    for node in &network.nodes {
+        wait_for(&node.client, "/v1/policy", |shown| shown["version"] == json!(2));
+    }
+    (network, people)
+}
+
+fn decide(client: &Client, id: &str, verdict: &str) -> Result<Json, node::cli::CliError> {
+    client.ask(
+        &Request::new(Method::POST, format!("/v1/requests/{id}/decision"))
+            .json(&json!({"verdict": verdict})),
+    )
+}
+
+#[test]
+fn a_bank_change_approved_by_two_people_apart_takes_effect_once_everywhere_after_the_heal() {
+    let (mut network, [eva, amy, ada]) = governed();
+    let customer = create(&eva, "manual-emea", &json!({"name": {"legal": "Acme GmbH"}}));
+    network.converge();
+    let page = format!("/v1/customers/{customer}");
+    let bank = json!({"bank": {IBAN: {"holder": "Acme GmbH"}}});
+    let asked = patch(&eva, &customer, "manual-emea", &bank);
+    let id = asked["request"].as_str().unwrap().to_owned();
+    assert_eq!(asked["fields"][0]["effect"], json!("proposed"));
+    for node in &network.nodes {
+        wait_for(&node.client, &page, |shown| {
+            shown["customer"]["bank"].is_null() && shown["customer"]["block"]["payment"].is_object()
+        });
+    }
+    // One's own request is not one's to approve.
+    assert_eq!(code_of(decide(&eva, &id, "approve")), (403, "four-eyes".to_owned()));
+    // EMEA is cut off; the two others decide without each other, too.
+    network.nodes[0].kill();
+    decide(&amy, &id, "approve").unwrap();
+    wait_for(&network.nodes[2].client, &format!("/v1/requests/{id}"), |shown| {
+        shown["decisions"].as_array().unwrap().len() == 1
+    });
+    network.nodes[1].kill();
+    assert_eq!(decide(&ada, &id, "approve").unwrap()["state"], json!("effective"));
+    network.nodes[2].kill();
+    network.start();
+    network.converge();
+    for node in &network.nodes {
+        let shown = node.client.ask(&Request::get(page.clone())).unwrap();
+        assert_eq!(shown["customer"]["bank"][IBAN]["holder"], json!("Acme GmbH"));
+        assert!(shown["customer"]["block"].is_null(), "{shown}");
+        let request = node.client.ask(&Request::get(format!("/v1/requests/{id}"))).unwrap();
+        assert_eq!(request["state"], json!("effective"));
+        let who: Vec<&str> = request["decisions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|decision| decision["principal"].as_str().unwrap())
+            .collect();
+        assert_eq!(who, ["amy", "ada"]);
+        let history = node.client.ask(&Request::get(format!("{page}/history"))).unwrap();
+        let said = history.to_string();
+        assert!(["eva", "amy", "ada"].iter().all(|name| said.contains(name)), "{said}");
+        let tasks = node.client.ask(&Request::get("/v1/tasks")).unwrap();
+        assert_eq!(tasks["items"], json!([]));
+    }
+    for node in &mut network.nodes {
+        node.kill();
+        node.verify();
+    }
+}
+
+#[test]
+fn codes_are_judged_at_the_door_retire_and_heal() {
+    let (network, [eva, _, ada]) = governed();
+    let node = |at: usize| &network.nodes[at].client;
+    // Before the list is there, a code is taken and is an issue.
+    let terms = |code: &str| json!({"company": {"1000": {"payment_terms": code}}});
+    let customer = create(&eva, "erp-emea", &terms("NT30"));
+    let issues = format!("/v1/customers/{customer}/issues");
+    let has = |code: &'static str| {
+        move |shown: &Json| {
+            shown["issues"].as_array().unwrap().iter().any(|issue| issue["code"] == json!(code))
+        }
+    };
+    wait_for(node(0), &issues, has("code-unresolved"));
+    let list = Request::new(Method::PATCH, "/v1/code-lists/payment-terms").json(&json!({
+        "title": "Payment terms",
+        "codes": {"NT30": {"title": "30 days net"}, "NT60": {"title": "60 days net"}},
+        "maps": {"ERP_EU": {"NT30": "ZB30"}},
+    }));
+    ada.ask(&list).unwrap();
+    // It heals everywhere when the list arrives.
+    for at in 0..3 {
+        wait_for(node(at), &issues, |shown| !has("code-unresolved")(shown));
+    }
+    let unknown = Request::new(Method::PATCH, format!("/v1/customers/{customer}"))
+        .body("application/merge-patch+json", terms("NT03").to_string().into_bytes());
+    let Err(node::cli::CliError::Problem(problem)) = eva.ask(&unknown) else { panic!() };
+    assert_eq!(
+        (problem.status, &problem.document["errors"][0]["code"]),
+        (422, &json!("code-unknown"))
+    );
+    assert!(problem.document["detail"].as_str().unwrap().contains("NT30"), "{problem:?}");
+    // A second code under one word of a system could not be translated back.
+    let ambiguous = Request::new(Method::PATCH, "/v1/code-lists/payment-terms")
+        .json(&json!({"maps": {"ERP_EU": {"NT60": "ZB30"}}}));
+    assert_eq!(code_of(ada.ask(&ambiguous)), (422, "map-ambiguous".to_owned()));
+    // A retired code is an issue of everyone who uses it.
+    let retire = Request::new(Method::PATCH, "/v1/code-lists/payment-terms")
+        .json(&json!({"codes": {"NT30": {"title": "30 days net", "valid_to": "2020-12-31"}}}));
+    ada.ask(&retire).unwrap();
+    for at in 0..3 {
+        wait_for(node(at), &issues, has("code-not-valid"));
+    }
+    let impact = node(1).ask(&Request::get("/v1/impact").query("code", "payment-terms:NT30"));
+    let impact = impact.unwrap();
+    assert_eq!(impact["attributes"][0]["customers"], json!(1));
+    // A vendor account is no reconciliation account of a customer.
+    let chart = Request::new(Method::PATCH, "/v1/code-lists/recon-accounts/1000").json(&json!({
+        "codes": {"140000": {"title": "Receivables", "type": "D"},
+                  "160000": {"title": "Payables", "type": "K"}},
+    }));
+    eva.ask(&chart).unwrap();
+    let account = |code: &str| {
+        let body = json!({"company": {"1000": {"recon_account": code}}});
+        eva.ask(
+            &Request::new(Method::PATCH, format!("/v1/customers/{customer}"))
+                .body("application/merge-patch+json", body.to_string().into_bytes()),
+        )
+    };
+    let Err(node::cli::CliError::Problem(problem)) = account("160000") else { panic!() };
+    assert_eq!(
+        (problem.status, &problem.document["errors"][0]["code"]),
+        (422, &json!("gl-wrong-type"))
+    );
+    account("140000").unwrap();
+    let report = node(0).ask(&Request::get("/v1/reports/gl-consistency")).unwrap();
+    assert_eq!(report["items"], json!([]));
+    // Blocked by the ledger, it is on the report.
+    let blocked = Request::new(Method::PATCH, "/v1/code-lists/recon-accounts/1000").json(
+        &json!({"codes": {"140000": {"title": "Receivables", "type": "D", "blocked": true}}}),
+    );
+    eva.ask(&blocked).unwrap();
+    wait_for(node(2), "/v1/reports/gl-consistency", |shown| {
+        shown["items"][0]["code"] == json!("gl-blocked")
+    });
+    // Code lists are no customers.
+    let listed = node(0).ask(&Request::get("/v1/customers")).unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    network.converge();
+}

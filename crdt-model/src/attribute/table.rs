@@ -8,6 +8,7 @@ mod org;
 mod party;
 mod place;
 mod relation;
+mod vendor;
 
 use std::sync::LazyLock;
 
@@ -25,6 +26,7 @@ pub fn table() -> &'static [Attribute] {
             org::COMPANY,
             org::SALES,
             credit::ATTRIBUTES,
+            vendor::ATTRIBUTES,
             relation::ATTRIBUTES,
             code_list::ATTRIBUTES,
         ]

@@ -48,6 +48,7 @@ fn scopes_are_company_codes_sales_areas_and_credit_segments() {
     assert_eq!(scope_of("company/1000/payment_terms").as_deref(), Some("company/1000"));
     assert_eq!(scope_of("sales/1000-10-00/partner/SH").as_deref(), Some("sales/1000-10-00"));
     assert_eq!(scope_of("credit/EU01/limit").as_deref(), Some("credit/EU01"));
+    assert_eq!(scope_of("vendor/1000/payment_terms").as_deref(), Some("vendor/1000"));
     assert_eq!(scope_of("name/legal"), None);
     assert_eq!(scope_of("bank/X/verification"), None);
 }

@@ -15,7 +15,7 @@ use super::founders::Founders;
 use super::history::{self, History};
 use super::refusal::{QuarantineCode, Refusal};
 use super::registers::{register, registers};
-use super::{Author, CustomerDocument, envelope};
+use super::{Author, CHANGE_BYTES_MAX, CustomerDocument, HISTORY_BYTES_MAX, envelope};
 use crate::claim::Origin;
 use crate::id::CommitRef;
 use crate::path::ClaimKey;
@@ -43,6 +43,7 @@ pub(super) fn admit(
     let past = document.history.past(&heads);
     check_sequence(&content, author, &document.history, &heads, &past)?;
     check_replaced(&content, document, &past)?;
+    check_history(bytes, document, &past)?;
     try_on_copy(document, author, change, &content).map_err(Refusal::Defect)
 }
 
@@ -132,6 +133,25 @@ fn check_replaced(
         }
     }
     Ok(())
+}
+
+/// A record must stay small enough to be read. What counts is the causal past of the change alone.
+fn check_history(
+    bytes: &[u8],
+    document: &CustomerDocument,
+    past: &[bool],
+) -> Result<(), QuarantineCode> {
+    // So few changes cannot be too much, however large each is.
+    if (past.len() + 1).saturating_mul(CHANGE_BYTES_MAX) <= HISTORY_BYTES_MAX {
+        return Ok(());
+    }
+    let mut size = bytes.len();
+    for change in document.inner.get_changes(&[]) {
+        if document.history.find(&change.hash().0).is_some_and(|index| past[index]) {
+            size = size.saturating_add(change.raw_bytes().len());
+        }
+    }
+    if size > HISTORY_BYTES_MAX { Err(QuarantineCode::HistoryTooLarge) } else { Ok(()) }
 }
 
 /// The key of each operation of a change that the document holds.

@@ -119,6 +119,8 @@ quarantine_codes! {
     UnknownPredecessor = "unknown-predecessor", "an operation replaces a value that its author cannot have seen";
     /// An operation replaces a value of another key.
     PredecessorOfAnotherKey = "predecessor-of-another-key", "an operation replaces a value of another key";
+    /// Over [`HISTORY_BYTES_MAX`](super::HISTORY_BYTES_MAX) with its causal past.
+    HistoryTooLarge = "history-too-large", "with everything that the change follows, the record has more history than it may have";
 }
 
 impl fmt::Display for QuarantineCode {

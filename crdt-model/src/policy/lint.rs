@@ -34,6 +34,7 @@ use crate::id::SourceName;
 /// | `follow-idle` | an entry for an attribute whose rule is not `follow` |
 /// | `follow-missing` | an attribute follows, and nothing says which one |
 /// | `follow-placeholders` | the one that is followed has a placeholder that the follower lacks |
+/// | `follow-too-long` | more attributes follow each other than are looked at |
 /// | `governor-key` | not an Ed25519 key of 64 lower-case hexadecimal digits, or one that stands twice |
 /// | `governors-needed` | 0 governors must sign, or more than there are |
 /// | `kind-malformed` | no source can be of this kind |
@@ -50,7 +51,7 @@ use crate::id::SourceName;
 /// | `rule-not-choosable` | a rule that cannot be chosen |
 /// | `section-unknown` | an owner of a part that no record has |
 /// | `version-zero` | versions start at 1 |
-pub const CODES: [&str; 29] = [
+pub const CODES: [&str; 30] = [
     "approvals-out-of-range",
     "approvals-too-many",
     "attribute-unknown",
@@ -64,6 +65,7 @@ pub const CODES: [&str; 29] = [
     "follow-idle",
     "follow-missing",
     "follow-placeholders",
+    "follow-too-long",
     "governor-key",
     "governors-needed",
     "kind-malformed",
@@ -200,12 +202,9 @@ impl Lint<'_> {
 
     fn conservative(&mut self, at: String, written: &str, attribute: &Attribute, rule: Rule) {
         let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
-        let is_safe = || match self.followed(written, attribute, rule) {
-            // A chain without an end is a fault of its own.
-            None => true,
-            Some((end, rule)) => rule.is_conservative(rules::is_item(&end)),
-        };
-        if is_at_stake && !is_safe() {
+        // Where the source that is followed says nothing, the last writer decides: so following is not
+        // conservative either, whatever it leads to.
+        if is_at_stake && !rule.is_conservative(rules::is_item(attribute)) {
             let text = format!(
                 "The rule {} cannot decide {}, which is a matter of money or compliance: choose \
                  owner, least, greatest, owner-else-least or any-block (add-wins for items of a set).",

@@ -91,9 +91,22 @@ pub(super) const LISTED: &[(&str, Rule)] = &[
     ("credit/{segment}/score", Owner),
     ("credit/{segment}/check_rule", Owner),
     ("credit/{segment}/exposure/{region}", LastWriter),
+    // What the owner dealt; when its own words differ, the smaller one.
+    ("credit/{segment}/slice/{region}", OwnerElseLeast),
+    // A fact of the region that gives; which ones count is no matter of survivorship.
+    ("credit/{segment}/transfer/{id}", AddWins),
     ("bank/{iban}", AddWins),
     ("bank/{iban}/verification", Greatest),
     ("bank/{iban}/mandate/{ref}", AddWins),
+    // Where our money goes is what fraud is after: nobody adds an account but the owner.
+    ("bank/{iban}/pay_to/{company_code}", Owner),
+    ("vendor/{company_code}/recon_account", Owner),
+    ("vendor/{company_code}/payment_terms", Owner),
+    ("vendor/{company_code}/payment_block", AnyBlock),
+    ("vendor/{company_code}/posting_block", AnyBlock),
+    // Only when everyone says so.
+    ("vendor/{company_code}/clearing_with_customer", Least),
+    ("block/purchasing", AnyBlock),
     ("relation/parent", SourcePriority),
     ("relation/vendor/{id}", AddWins),
     ("relation/other/{id}", AddWins),

@@ -25,6 +25,8 @@ pub(super) struct Entry<'a> {
     pub(super) claim: &'a Claim,
     /// Its standing, or why it has none on any day.
     pub(super) fate: Result<Standing<'a>, LossReason>,
+    /// Releases that had seen it, under a rule for which it matters whose they are.
+    pub(super) lifted_by: Vec<&'a Claim>,
 }
 
 /// A value and the days on which it holds, both ends included.
@@ -48,6 +50,14 @@ impl Standing<'_> {
 }
 
 impl Entry<'_> {
+    /// Whether a release that counts had seen it: under an owner's rule, the owner's claim is not for
+    /// others to lift.
+    pub(super) fn is_lifted(&self, owner: Option<&Region>) -> bool {
+        let is_owners = |claim: &Claim| Some(&claim.origin.region) == owner;
+        let mut lifted_by = self.lifted_by.iter();
+        lifted_by.any(|release| is_owners(release) || !is_owners(self.claim))
+    }
+
     /// The value and its raw form, as far as they can be shown.
     pub(super) fn stated(&self) -> (Option<Value>, Option<String>) {
         match &self.claim.assertion {
@@ -85,10 +95,13 @@ pub(super) fn entries<'a>(
                 }
             },
         };
-        entries.push(Entry { claim, fate });
+        entries.push(Entry { claim, fate, lifted_by: Vec::new() });
     }
     for entry in entries.iter_mut().filter(|entry| entry.fate.is_ok()) {
-        if releases.iter().any(|release| claims.lifts(release, entry.claim)) {
+        let lifts = |release: &&Claim| claims.lifts(release, entry.claim);
+        if rule.asks_owner() {
+            entry.lifted_by = releases.iter().copied().filter(lifts).collect();
+        } else if releases.iter().any(|release| lifts(&release)) {
             entry.fate = Err(LossReason::Released);
         }
     }

@@ -1,6 +1,7 @@
 //! The rules as tables: claims on top, what survives and why below.
 
 mod chosen;
+mod merge_table;
 mod properties;
 mod scenario;
 mod timeline;

@@ -82,7 +82,11 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// The merge patch that the words mean.
-fn tree(assignments: &[String], clear: &[String], release: &[String]) -> Result<Json, CliError> {
+pub(super) fn tree(
+    assignments: &[String],
+    clear: &[String],
+    release: &[String],
+) -> Result<Json, CliError> {
     let mut leaves: BTreeMap<AttributePath, Json> = BTreeMap::new();
     for word in assignments {
         let (target, written) = split(word, "PATH=VALUE")?;
@@ -167,6 +171,10 @@ fn people(answer: &Json) -> String {
         (Some(true), _) => "created",
         (_, true) => "unchanged",
         (_, false) => "changed",
+    };
+    let table = match answer["request"].as_str() {
+        Some(id) => format!("{table}\nOthers must approve: concord approve {id}\n"),
+        None => table.to_string(),
     };
     let (id, version) = (show::text(&answer["id"]), show::text(&answer["version"]));
     format!("customer {id} {done}\nversion  {version}\n\n{table}")

@@ -377,13 +377,18 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         WriteRefusal::ClockSkew { .. }
         | WriteRefusal::NotReady
         | WriteRefusal::NotAMember
+        | WriteRefusal::Uncertain { .. }
         | WriteRefusal::Store { .. } => true,
+        // By splitting it is found which line it is.
+        WriteRefusal::Defect { .. } => false,
         WriteRefusal::Exists { .. }
         | WriteRefusal::Unknown { .. }
         | WriteRefusal::VersionMismatch { .. }
         | WriteRefusal::UnknownVersion { .. }
         | WriteRefusal::Invalid { .. }
+        | WriteRefusal::Malformed { .. }
         | WriteRefusal::Denied { .. }
+        | WriteRefusal::RecordFull { .. }
         | WriteRefusal::TooLarge { .. }
         | WriteRefusal::Held { .. } => false,
     }

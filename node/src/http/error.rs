@@ -56,6 +56,8 @@ pub(crate) static CUSTOMER_BUSY: Kind =
     kind(S::SERVICE_UNAVAILABLE, "customer-busy", "The customer is being changed by others");
 pub(crate) static CUSTOMER_EXISTS: Kind =
     kind(S::CONFLICT, "customer-exists", "The customer exists already");
+pub(crate) static CUSTOMER_FULL: Kind =
+    kind(S::CONFLICT, "customer-full", "The customer takes no more");
 pub(crate) static CUSTOMER_HELD: Kind =
     kind(S::CONFLICT, "customer-held", "The customer is held because of a defect");
 pub(crate) static CUSTOMER_INVALID: Kind =
@@ -84,6 +86,8 @@ pub(crate) static NOT_A_MEMBER: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-a-member", "The node is not a member of the network");
 pub(crate) static NOT_READY: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "not-ready", "The node is catching up");
+pub(crate) static OUTCOME_UNKNOWN: Kind =
+    of_node(S::SERVICE_UNAVAILABLE, "outcome-unknown", "What became of the write is not known");
 pub(crate) static PAGE_UNKNOWN: Kind = kind(S::NOT_FOUND, "page-unknown", "There is no such page");
 pub(crate) static POLICY_REFUSED: Kind =
     kind(S::UNPROCESSABLE_ENTITY, "policy-refused", "The policy cannot be put in force");
@@ -97,6 +101,8 @@ pub(crate) static READ_ONLY_TOKEN: Kind =
     kind(S::FORBIDDEN, "read-only-token", "The token may only read");
 pub(crate) static REQUEST_INVALID: Kind =
     kind(S::BAD_REQUEST, "request-invalid", "The request cannot be read");
+pub(crate) static REQUEST_UNKNOWN: Kind =
+    kind(S::NOT_FOUND, "request-unknown", "There is no such change request");
 pub(crate) static ROSTER_REFUSED: Kind =
     kind(S::UNPROCESSABLE_ENTITY, "roster-refused", "The roster was not taken");
 pub(crate) static SEARCH_TOO_BROAD: Kind =
@@ -105,6 +111,8 @@ pub(crate) static SHUTTING_DOWN: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "shutting-down", "The node is shutting down");
 pub(crate) static SOURCE_NOT_ALLOWED: Kind =
     kind(S::FORBIDDEN, "source-not-allowed", "The token may not name this source");
+pub(crate) static STALE_BASE: Kind =
+    kind(S::CONFLICT, "stale-base", "What would change has changed meanwhile");
 pub(crate) static STORE_FAILED: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "store-failed", "The store failed");
 pub(crate) static STORE_FULL: Kind =
@@ -151,6 +159,9 @@ pub(crate) struct ChangedView {
     /// What the record shows now; absent when it shows nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) now: Option<serde_json::Value>,
+    /// What a change request proposes; absent elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proposed: Option<serde_json::Value>,
 }
 
 /// A problem document (RFC 9457).
@@ -176,7 +187,7 @@ pub(crate) struct Problem {
 }
 
 /// Why a request was not served. A write that is answered with it was not done, except that after
-/// `timeout` and `shutting-down` its fate is open.
+/// `timeout` and `outcome-unknown` its fate is open.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) kind: &'static Kind,
@@ -251,9 +262,13 @@ impl From<WriteRefusal> for ApiError {
             }
             WriteRefusal::Denied { denial, .. } => denied_kind(denial.code),
             WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
+            WriteRefusal::Malformed { .. } => &CUSTOMER_INVALID,
+            WriteRefusal::RecordFull { .. } => &CUSTOMER_FULL,
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,
             WriteRefusal::NotAMember => &NOT_A_MEMBER,
+            WriteRefusal::Defect { .. } => &INTERNAL,
+            WriteRefusal::Uncertain { .. } => &OUTCOME_UNKNOWN,
             WriteRefusal::Store { reason } => store_kind(reason),
         };
         if kind.is_of_node {

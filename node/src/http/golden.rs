@@ -98,6 +98,7 @@ pub(crate) fn difference(
                 path: path.to_string(),
                 yours_saw: before.get(path).map(json_of),
                 now: now.get(path).map(json_of),
+                proposed: None,
             })
             .collect(),
     )

@@ -1,7 +1,5 @@
 //! The roster of the network: who belongs to it, and how a node learns of new members.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{Request, State};
 use crdt_model::id::LogId;
@@ -80,7 +78,7 @@ pub(crate) struct HeightView {
     )
 )]
 pub(crate) async fn show(State(app): State<App>) -> ApiResult<Json<RosterView>> {
-    app.read(move |records| {
+    app.read_always(move |records| {
         let Some(roster) = records.roster()? else {
             return Err(ApiError::defect("the store holds no roster"));
         };
@@ -95,9 +93,8 @@ pub(crate) async fn show(State(app): State<App>) -> ApiResult<Json<RosterView>> 
             };
             own.map(head).collect()
         };
-        // Epoch by epoch, so that revoked members are shown with what they were last.
-        let ever: BTreeMap<_, _> =
-            (0..=roster.height()).flat_map(|epoch| roster.members_at(epoch)).collect();
+        // Revoked members are shown with what they were last.
+        let ever = roster.members_ever();
         let members = ever.iter().map(|(node, member)| MemberView {
             node: node.to_string(),
             name: member.name.clone(),

@@ -15,12 +15,16 @@ fn refusals_of_the_node_are_told_apart_from_those_of_one_customer() {
     let record = crdt_model::id::RecordId::derive("test", "1");
     let cases = [
         (WriteRefusal::ClockSkew { offset_s: 400 }, "clock-skew", true),
+        (WriteRefusal::Uncertain { reason: "x".to_owned() }, "outcome-unknown", true),
         (WriteRefusal::NotAMember, "not-a-member", true),
         (store("The disk that holds /data is full. Nothing more is stored."), "store-full", true),
         (store("write /data/full/db: No space left on device"), "store-full", true),
         (store("read /data/full/db: input/output error"), "store-failed", true),
         (store("the node is shutting down"), "shutting-down", true),
         (WriteRefusal::Held { record, reason: "x".to_owned() }, "customer-held", false),
+        (WriteRefusal::RecordFull { record, what: "x".to_owned() }, "customer-full", false),
+        (WriteRefusal::Malformed { what: "x".to_owned() }, "customer-invalid", false),
+        (WriteRefusal::Defect { reason: "x".to_owned() }, "internal", true),
         (WriteRefusal::TooLarge { what: "101 records".to_owned() }, "too-large", false),
     ];
     for (refusal, code, is_of_node) in cases {

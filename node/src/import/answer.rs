@@ -6,11 +6,12 @@ use super::RowFault;
 
 /// Codes by which a node says that it cannot write now, whatever the row says. A row with one of them
 /// is not rejected: the import stops.
-const OF_THE_NODE: [&str; 9] = [
+const OF_THE_NODE: [&str; 10] = [
     "clock-skew",
     "internal",
     "not-a-member",
     "not-ready",
+    "outcome-unknown",
     "shutting-down",
     "store-damaged",
     "store-failed",

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord, Resolved};
 use crdt_model::id::{RecordId, RecordKind};
-use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::survivorship::resolve;
 use crdt_model::value::canonical_json;
 
 use super::commit::Commit;
-use super::history::{Rebuilt, Verdict};
+use super::history::{History, Rebuilt, Verdict};
 use super::layout;
-use super::lists::Lists;
+use super::limits::RECORD_BYTES_MAX;
 use super::records::{Cause, FeedEntry, QuarantinedItem, RecordDifference, Records};
 use super::state::State;
 use crate::kv::{Op, ReadError, View};
@@ -77,34 +76,45 @@ pub(super) struct Batch<'a> {
     pub(super) lists_changed: bool,
     /// Index keys that are new in it.
     pub(super) indexed: BTreeSet<Vec<u8>>,
-    pub(super) policy: &'a Policy,
-    pub(super) checks: &'a CompiledChecks,
-    pub(super) lists: &'a Lists,
+    pub(super) history: &'a History,
     pub(super) view: &'a dyn View,
 }
 
-/// What golden records and issues are derived by.
-#[derive(Clone, Copy)]
-pub(super) struct Derivation<'a> {
-    pub(super) policy: &'a Policy,
-    pub(super) checks: &'a CompiledChecks,
-    pub(super) lists: &'a Lists,
-}
-
 impl<'a> Batch<'a> {
-    pub(super) fn new(state: State, by: Derivation<'a>, view: &'a dyn View) -> Self {
+    pub(super) fn new(history: &'a History, view: &'a dyn View) -> Self {
         Self {
-            state,
+            state: history.state.clone(),
             ops: Vec::new(),
             records: BTreeMap::new(),
             alarms: Vec::new(),
             has_due: false,
             lists_changed: false,
             indexed: BTreeSet::new(),
-            policy: by.policy,
-            checks: by.checks,
-            lists: by.lists,
+            history,
             view,
+        }
+    }
+
+    /// Puts the feed entry of the batch. When the differences are more than a value can be, the entry
+    /// names the records only.
+    pub(super) fn feed(&mut self, entry: &mut FeedEntry) {
+        let mut bytes = canonical_json(entry).into_bytes();
+        if bytes.len() > RECORD_BYTES_MAX {
+            entry.records.iter_mut().for_each(|difference| difference.fields.clear());
+            bytes = canonical_json(entry).into_bytes();
+        }
+        self.put(layout::feed_key(self.state.feed), bytes);
+    }
+
+    /// The golden record as it is stored. It is a cache: a damaged one is made again.
+    fn stored(&self, record: &RecordId) -> Result<Option<Golden>, ReadError> {
+        match Golden::stored(self.view, record) {
+            Err(ReadError::Damaged { .. }) => {
+                let document = self.history.document(record, self.view)?;
+                Ok((!document.is_empty())
+                    .then(|| Golden::of(self.history.resolved(record, &document))))
+            }
+            other => other,
         }
     }
 
@@ -156,7 +166,7 @@ impl<'a> Batch<'a> {
     fn hold(&mut self, record: &RecordId, text: &str) {
         self.put(layout::record_key(layout::HELD, record), text.as_bytes().to_vec());
         self.alarms.push(format!(
-            "customer {record} is held: {text}. This is a defect of this release; the commits are kept, report it and upgrade"
+            "customer {record} is held: {text}. Its commits are kept; report it, and upgrade when a release takes them"
         ));
     }
 
@@ -165,8 +175,8 @@ impl<'a> Batch<'a> {
         record: &RecordId,
         document: CustomerDocument,
     ) -> Result<RecordDifference, ReadError> {
-        let before = Golden::stored(self.view, record)?;
-        let resolved = resolve(self.policy, &document.claims());
+        let before = self.stored(record)?;
+        let resolved = resolve(self.history.policy(), &document.claims());
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let fields = match &before {
             Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
@@ -249,7 +259,7 @@ impl<'a> Batch<'a> {
             None => self.ops.push(Op::Delete(layout::record_key(layout::HELD, record))),
         }
         if rebuilt.document.is_empty() {
-            let before = Golden::stored(self.view, record)?;
+            let before = self.stored(record)?;
             let fields = before.as_ref().map(|before| {
                 GoldenRecord::differences(Some(&before.record), &GoldenRecord::empty(*record))
             });
@@ -268,8 +278,8 @@ impl<'a> Batch<'a> {
         record: &RecordId,
     ) -> Result<Option<RecordDifference>, ReadError> {
         let Some(document) = Records::new(self.view).document(record)? else { return Ok(None) };
-        let before = Golden::stored(self.view, record)?;
-        let resolved = resolve(self.policy, &document.claims());
+        let before = self.stored(record)?;
+        let resolved = resolve(self.history.policy(), &document.claims());
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let fields = GoldenRecord::differences(before.as_ref().map(|it| &it.record), &after.record);
         self.golden(record, before.as_ref(), Some(&after))?;
@@ -285,9 +295,7 @@ impl<'a> Batch<'a> {
         }
         self.state.feed += 1;
         self.state.derived += 1;
-        let entry = FeedEntry { cause, records };
-        let key = layout::feed_key(self.state.feed);
-        self.put(key, canonical_json(&entry).into_bytes());
+        self.feed(&mut FeedEntry { cause, records });
     }
 }
 

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::event::{LinkId, RosterOutcome};
 use super::frame::{Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
-use super::limits::COURTESY_MS;
+use super::limits::{BACKOFF_MS_MAX, COURTESY_MS, HEARTBEAT_MS, OPEN_LOGS_MAX};
 use super::node_id::NodeId;
 use super::peers::Link;
 use super::roster::{Member, Roster, RosterError};
@@ -11,6 +11,10 @@ use super::status::{PeerStatus, PolicyStatus, Status};
 use super::vector::first_8;
 use super::{Replica, Turn};
 use crate::kv::ReadError;
+
+/// What a member is told that opens logs without end.
+const BOUNDLESS: &str =
+    "it has opened too many logs; it must be revoked and admitted with a new key";
 
 impl Replica {
     /// Keeps a peer for every other member with whom links are wanted.
@@ -35,6 +39,9 @@ impl Replica {
         let outbound_only = members.get(&self.node).is_none_or(|own| own.addresses.is_empty());
         self.peers.iter().filter_map(move |(node, peer)| {
             let member = members.get(node).copied()?;
+            if self.shunned.contains(node) {
+                return None;
+            }
             if peer.link.is_some() || peer.dialing || member.addresses.is_empty() {
                 return None;
             }
@@ -68,6 +75,10 @@ impl Replica {
             return;
         };
         known.dialing = false;
+        if self.shunned.contains(&peer) {
+            turn.actions.push(Action::Close { link: id, reason: BOUNDLESS.to_owned() });
+            return;
+        }
         if let Some(other) = known.link {
             // Both called. Both keep the call of the lower key; a second call by the same side means
             // that the first one is dead.
@@ -96,6 +107,42 @@ impl Replica {
             linked: self.linked(),
         };
         self.send(turn, id, &Frame::Hello(hello));
+    }
+
+    /// Ends the links with a member that opens logs without end. Its commits still come by others:
+    /// what is held must be alike everywhere, and only a revocation says where to stop.
+    pub(super) fn shun_if_boundless(&mut self, turn: &mut Turn<'_>, node: NodeId) {
+        if self.history.vector.open_logs(&node) <= OPEN_LOGS_MAX || !self.shunned.insert(node) {
+            return;
+        }
+        self.alarm(
+            turn,
+            format!(
+                "node {node} has over {OPEN_LOGS_MAX} logs that it does not go on from, so no link with it is kept: its key is stolen or it is broken; revoke it (`concord network revoke`) and admit it with a new key"
+            ),
+        );
+        if let Some(link) = self.peers.get(&node).and_then(|peer| peer.link) {
+            self.hang_up(turn, link, BOUNDLESS);
+        }
+    }
+
+    /// Pulls in every deadline when the wall clock was set back, so that nothing waits for a time
+    /// that comes again only after as long as the clock fell.
+    pub(super) fn clock_fell(&mut self, now_ms: u64) {
+        let fell_ms = i64::try_from(self.heard_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);
+        self.beat_at_ms = self.beat_at_ms.min(now_ms + self.config.heartbeat_ms);
+        for peer in self.peers.values_mut() {
+            peer.dial_at_ms = peer.dial_at_ms.min(now_ms + BACKOFF_MS_MAX);
+            peer.since_ms = peer.since_ms.min(now_ms);
+            peer.heard_ms = peer.heard_ms.min(now_ms);
+            // Its clock did not step with ours.
+            peer.clock_offset_ms = peer.clock_offset_ms.saturating_add(fell_ms);
+        }
+        for link in self.links.values_mut() {
+            link.owed_at_ms = link.owed_at_ms.map(|at| at.min(now_ms + HEARTBEAT_MS));
+            link.told_at_ms = link.told_at_ms.map(|at| at.min(now_ms));
+            link.progress_ms = link.progress_ms.min(now_ms);
+        }
     }
 
     /// The first bytes of the keys of the peers with a live link.
@@ -239,7 +286,8 @@ impl Replica {
         let connected = link.is_some_and(|link| link.greeted);
         let ours = self.digests();
         let theirs = peer.digests;
-        let behind = self.history.vector.logs().iter().map(|(log, held)| {
+        // A folded log is held by whoever holds the one that goes on from it.
+        let behind = self.history.vector.unfolded().map(|(log, held)| {
             held.seq.saturating_sub(peer.reported.get(log).copied().unwrap_or(0))
         });
         PeerStatus {

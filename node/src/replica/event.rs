@@ -199,7 +199,8 @@ pub enum Effect {
     Proposed,
 }
 
-/// Why a write was not done. Nothing of the request was written.
+/// Why a write was not done. Nothing of the request was written, except that after
+/// [`Self::Uncertain`] its fate is open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteRefusal {
     /// The clock of this node is further from its peers' than the bound.
@@ -268,6 +269,20 @@ pub enum WriteRefusal {
         /// Which limit.
         what: String,
     },
+    /// The input breaks a rule of writing.
+    #[error("{what}")]
+    Malformed {
+        /// Which, and what to do.
+        what: String,
+    },
+    /// The record takes no more: what it says, or its whole history, is at its bound.
+    #[error("customer {record} takes no more: {what}; start a new record and name this one in it")]
+    RecordFull {
+        /// Which.
+        record: RecordId,
+        /// Which bound.
+        what: String,
+    },
     /// The record is held because of a defect, see the alarm.
     #[error("customer {record} is held: {reason}")]
     Held {
@@ -279,6 +294,20 @@ pub enum WriteRefusal {
     /// The node is not, or no longer, a member of its network.
     #[error("this node is not a member of the network; let an operator admit it")]
     NotAMember,
+    /// What was made of the write broke a rule of ours: a defect of this release.
+    #[error("the write was not done by a defect of this release ({reason}); please report it")]
+    Defect {
+        /// What went wrong.
+        reason: String,
+    },
+    /// The node ended while it wrote: it may be done or not.
+    #[error(
+        "what became of the write is not known ({reason}); send it again with the same Idempotency-Key"
+    )]
+    Uncertain {
+        /// What happened.
+        reason: String,
+    },
     /// The store failed or is full; what was durable before stays.
     #[error("the store cannot be written: {reason}")]
     Store {

@@ -12,17 +12,17 @@ use std::sync::Arc;
 
 use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
-use crdt_model::golden_record::Resolved;
+use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{CommitRef, RecordId, Region};
 use crdt_model::policy::{CompiledChecks, Policy};
+use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
-use crdt_model::value::canonical_json;
 
-use super::batch::{Batch, Derivation};
+use super::batch::Batch;
 use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Note, Opening};
 use super::layout;
-use super::limits::CLOCK_OFFSET_MS_MAX;
+use super::limits::{CLOCK_OFFSET_MS_MAX, RECORD_BYTES_MAX};
 use super::lists::Lists;
 use super::node_id::NodeId;
 use super::permission;
@@ -139,8 +139,9 @@ impl History {
         self.lists.get(records, name)
     }
 
-    pub(super) fn derivation(&self) -> Derivation<'_> {
-        Derivation { policy: &self.policy, checks: &self.checks, lists: &self.lists }
+    /// The checks of the policy in force.
+    pub(super) fn checks(&self) -> &CompiledChecks {
+        &self.checks
     }
 
     /// Where a commit stands. Reads only.
@@ -246,14 +247,14 @@ impl History {
         view: &dyn View,
     ) -> Result<Vec<Verdict>, ReadError> {
         let header = &commit.signed.header;
-        let records = Records::new(view);
+        let past = &Past::new(header, &self.vector, view);
         commit
             .records()
             .map(|(record, change)| {
-                let before = records.document(&record)?.unwrap_or_else(CustomerDocument::empty);
+                let before = self.document(&record, view)?;
                 let note = &commit.signed.note;
-                let item = ItemOf { header, note, author, region, change };
-                self.judge_item(&item, &record, &before, view)
+                let item = ItemOf { header, note, author, region, record, change, past };
+                self.judge_item(&item, &before)
             })
             .collect()
     }
@@ -265,9 +266,7 @@ impl History {
     fn judge_item(
         &self,
         item: &ItemOf<'_>,
-        record: &RecordId,
         before: &CustomerDocument,
-        view: &dyn View,
     ) -> Result<Verdict, ReadError> {
         let header = item.header;
         let cut = self.roster.cut(item.author, &header.log, header.epoch);
@@ -279,7 +278,7 @@ impl History {
         }
         let author =
             Author { commit: header.commit(), time: header.time, region: item.region.clone() };
-        let past = Past { header, vector: &self.vector, view };
+        let past = item.past;
         let failed = Cell::new(None);
         let seen = |cause: &CommitRef| {
             past.includes(cause).unwrap_or_else(|error| {
@@ -292,19 +291,57 @@ impl History {
             return Err(error);
         }
         let denied = match &outcome {
-            Ok(_) => permission::judge(self, item, record, before, &seen),
+            Ok(_) => permission::judge(self, item, before, &seen),
             Err(_) => None,
         };
         if let Some(error) = failed.take() {
             return Err(error);
         }
         Ok(match outcome {
-            Ok(after) => denied.unwrap_or_else(|| Verdict::Applied(Box::new(after))),
+            Ok(after) => match (denied, self.too_large(&item.record, &after)) {
+                (Some(denied), _) => denied,
+                (None, Some(text)) => Verdict::Held(text),
+                (None, None) => Verdict::Applied(Box::new(after)),
+            },
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }
             Err(Refusal::Defect(text)) => Verdict::Held(text),
         })
+    }
+
+    /// Why a document cannot be kept although every change of it is within the limits: many logs wrote
+    /// much on one record, apart from each other. No author could know, so it is no verdict.
+    fn too_large(&self, record: &RecordId, after: &CustomerDocument) -> Option<String> {
+        let text = |what: &str| format!("{what} would have over {RECORD_BYTES_MAX} bytes");
+        if after.saved_bytes() > RECORD_BYTES_MAX {
+            return Some(text("what was written on it"));
+        }
+        if after.saved_bytes() <= SMALL_DOCUMENT {
+            return None;
+        }
+        let golden = self.resolved(record, after).to_bytes();
+        (golden.len() > RECORD_BYTES_MAX).then(|| text("what it shows"))
+    }
+
+    pub(super) fn resolved(&self, record: &RecordId, document: &CustomerDocument) -> GoldenRecord {
+        GoldenRecord::from_resolved(*record, &resolve(&self.policy, &document.claims()))
+    }
+
+    /// The document of a record. It is a cache: a damaged one is built again from its commits.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or a commit is damaged.
+    pub fn document(
+        &self,
+        record: &RecordId,
+        view: &dyn View,
+    ) -> Result<CustomerDocument, ReadError> {
+        match Records::new(view).document(record) {
+            Ok(document) => Ok(document.unwrap_or_else(CustomerDocument::empty)),
+            Err(ReadError::Damaged { .. }) => Ok(self.rebuild(record, view)?.document),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a judged commit: moves the vector, the state and the digests, and gives the batch.
@@ -321,7 +358,7 @@ impl History {
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
         let header = &commit.signed.header;
-        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        let mut batch = Batch::new(self, view);
         batch.state.feed += 1;
         batch.state.clock = self.clock_after(header.time, now_ms);
         let mut differences = Vec::new();
@@ -337,9 +374,7 @@ impl History {
         }
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
-        let entry = FeedEntry { cause: Cause::Commit(header.commit()), records: differences };
-        let key = layout::feed_key(batch.state.feed);
-        batch.put(key, canonical_json(&entry).into_bytes());
+        batch.feed(&mut FeedEntry { cause: Cause::Commit(header.commit()), records: differences });
         let Batch { state, mut ops, records, alarms, has_due, lists_changed, .. } = batch;
         if lists_changed {
             self.lists.forget();
@@ -384,7 +419,7 @@ impl History {
     }
 
     fn adopted(&self, before: &Roster, view: &dyn View) -> Result<(State, Vec<Op>), ReadError> {
-        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        let mut batch = Batch::new(self, view);
         let mut differences = Vec::new();
         for record in self.records_cut_off(before, view)? {
             let rebuilt = self.rebuild(&record, view)?;
@@ -449,16 +484,18 @@ impl History {
         let author = self.vector.get(&commit.log).ok_or_else(damaged)?.node;
         let region =
             self.roster.member_at(&author, header.epoch).ok_or_else(damaged)?.region.clone();
+        let past = &Past::new(header, &self.vector, records.view());
         for (index, (about, change)) in (0..).zip(whole.records()) {
             if about != *record {
                 continue;
             }
-            let note = &whole.signed.note;
-            let item = ItemOf { header, note, author: &author, region: &region, change };
-            match self.judge_item(&item, record, &rebuilt.document, records.view())? {
+            let (record, note) = (*record, &whole.signed.note);
+            let (author, region) = (&author, &region);
+            let item = ItemOf { header, note, author, region, record, change, past };
+            match self.judge_item(&item, &rebuilt.document)? {
                 Verdict::Applied(document) => rebuilt.document = *document,
                 Verdict::Quarantined { code, text } => rebuilt.quarantined.push(QuarantinedItem {
-                    record: *record,
+                    record,
                     commit: *commit,
                     index,
                     code,
@@ -477,7 +514,9 @@ pub(super) struct ItemOf<'a> {
     pub(super) note: &'a Note,
     pub(super) author: &'a NodeId,
     pub(super) region: &'a Region,
+    pub(super) record: RecordId,
     pub(super) change: &'a [u8],
+    pub(super) past: &'a Past<'a>,
 }
 
 /// A record built again from its commits.
@@ -490,6 +529,9 @@ pub struct Rebuilt {
     /// Why it is held, if it is.
     pub held: Option<String>,
 }
+
+/// A document with no more bytes than this shows no more than [`RECORD_BYTES_MAX`], whatever is in it.
+const SMALL_DOCUMENT: usize = 128 << 10;
 
 /// Vector and history entries read at a time.
 const LOAD_PAGE: usize = 256;

@@ -42,7 +42,7 @@ impl Batch<'_> {
         resolved: &Resolved,
     ) -> Result<(), ReadError> {
         let around = Surroundings { batch: self, record: *record, failed: Cell::new(None) };
-        let (policy, checks) = (self.policy, self.checks);
+        let (policy, checks) = (self.history.policy(), self.history.checks());
         let subject = Subject { record: *record, resolved, policy, checks };
         let found = issue::of(&subject, &around);
         if let Some(error) = around.failed.take() {
@@ -135,7 +135,7 @@ impl Batch<'_> {
         }
         // A new list answers for codes, too, that it does not have.
         let all = before.is_none() || after.is_none();
-        let patterns: Vec<String> = self.policy.codes.keys().cloned().collect();
+        let patterns: Vec<String> = self.history.policy().codes.keys().cloned().collect();
         for pattern in &patterns {
             if all {
                 self.put(layout::due_code_key(pattern, ""), Vec::new());
@@ -223,7 +223,7 @@ impl Around for Surroundings<'_, '_> {
         let resolved = known.or_else(|| {
             let records = Records::new(self.batch.view);
             let document = self.or_fail(records.document(record))?;
-            Some(resolve(self.batch.policy, &document.claims()))
+            Some(resolve(self.batch.history.policy(), &document.claims()))
         })?;
         let path: AttributePath = "relation/parent".parse().ok()?;
         let winner = resolved.attributes.get(&path)?.last()?.resolution.winner.as_ref()?;
@@ -236,7 +236,7 @@ impl Around for Surroundings<'_, '_> {
     }
 
     fn code_list(&self, name: &str) -> Option<Arc<CodeList>> {
-        self.or_fail(self.batch.lists.get(&Records::new(self.batch.view), name))
+        self.or_fail(self.batch.history.list(&Records::new(self.batch.view), name))
     }
 
     fn quarantined(&self) -> usize {
@@ -255,7 +255,7 @@ impl History {
         if due.is_empty() {
             return self.spread_codes(view);
         }
-        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        let mut batch = Batch::new(self, view);
         for (key, _) in due {
             if let Some(record) = layout::record_in(&key, 1) {
                 match Records::new(view).document(&record)? {

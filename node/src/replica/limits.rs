@@ -14,6 +14,12 @@ pub const ITEM_BYTES_MAX: usize = 16 + (256 << 10);
 pub const HEADER_BYTES_MAX: usize = 128 << 10;
 /// Logs that a commit can follow. Only logs that moved since the author's last commit are named.
 pub const FOLLOWS_MAX: usize = 2_048;
+/// Logs of one author that no later log of its own goes on from: restores and lost disks leave a
+/// few behind. A member with more is not linked with: its key is stolen, or it is broken.
+pub const OPEN_LOGS_MAX: usize = 256;
+/// Bytes of a stored record, of what it shows, and of a feed entry or an answer: twice what one author
+/// can have seen of a record, and half of what a store takes as a value.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
 /// Bytes of principal, reason and request id together.
 pub const PROVENANCE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a frame as it travels.
@@ -71,6 +77,7 @@ const _: () = {
     assert!(ITEM_BYTES_MAX < COMMIT_BYTES_MAX);
     assert!(POLICY_BYTES_MAX + (64 << 10) < ROSTER_FRAME_BYTES, "a policy must fit a frame");
     assert!(ROSTER_FRAME_BYTES < FRAME_MAX);
+    assert!(crdt_model::document::HISTORY_BYTES_MAX < RECORD_BYTES_MAX);
     assert!(HEARTBEAT_MS < STALL_MS);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
 };

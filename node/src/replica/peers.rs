@@ -9,6 +9,7 @@ use super::event::LinkId;
 use super::frame::Digests;
 use super::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, CLOCK_PEERS_MIN, CLOCK_READING_MS};
 use super::node_id::NodeId;
+use crate::kv::ReadError;
 
 /// What is known of a peer, connected or not.
 #[derive(Debug, Clone, Default)]
@@ -108,6 +109,20 @@ impl Link {
         }
     }
 
+    /// Leaves a log whose next commit is damaged here, until the vectors are compared again.
+    ///
+    /// # Errors
+    /// The same error when the store as a whole cannot be read.
+    pub(crate) fn leave_out(
+        &mut self,
+        log: LogId,
+        error: ReadError,
+    ) -> Result<ReadError, ReadError> {
+        let ReadError::Damaged { .. } = error else { return Err(error) };
+        self.lacking.remove(&log);
+        Ok(error)
+    }
+
     /// Notes that the peer holds a log so far.
     pub(crate) fn holds(&mut self, log: LogId, seq: u64, ours: u64) {
         let known = self.known.entry(log).or_default();
@@ -119,14 +134,17 @@ impl Link {
     }
 }
 
-/// How far our clock is off the median of the peers heard within the hour, in milliseconds:
-/// positive when ours is ahead. None with fewer than [`CLOCK_PEERS_MIN`] such peers.
+/// How far our clock is off the median of the linked peers heard within the hour, in milliseconds:
+/// positive when ours is ahead. Of two middle readings the one nearer to ours counts, so that one
+/// wrong clock in a network of three stops nobody but its owner. None with fewer than
+/// [`CLOCK_PEERS_MIN`] such peers.
 pub(crate) fn clock_offset_ms<'a>(
     peers: impl Iterator<Item = &'a Peer>,
     now_ms: u64,
 ) -> Option<i64> {
     let mut offsets: Vec<i64> = peers
-        .filter(|peer| peer.heard_ms > 0 && now_ms.abs_diff(peer.heard_ms) <= CLOCK_READING_MS)
+        .filter(|peer| peer.link.is_some() && peer.heard_ms > 0)
+        .filter(|peer| now_ms.abs_diff(peer.heard_ms) <= CLOCK_READING_MS)
         .map(|peer| peer.clock_offset_ms)
         .collect();
     if offsets.len() < CLOCK_PEERS_MIN {
@@ -134,5 +152,6 @@ pub(crate) fn clock_offset_ms<'a>(
     }
     offsets.sort_unstable();
     let (low, high) = (offsets[(offsets.len() - 1) / 2], offsets[offsets.len() / 2]);
-    Some(-(low / 2 + high / 2 + (low % 2 + high % 2) / 2))
+    let nearer = if low.unsigned_abs() <= high.unsigned_abs() { low } else { high };
+    Some(nearer.saturating_neg())
 }

@@ -5,7 +5,7 @@ use crdt_model::attribute;
 use crdt_model::claim::ClaimSet;
 use crdt_model::document::{CustomerDocument, ReadChange, Version};
 use crdt_model::governance::{self, Who};
-use crdt_model::id::{CommitRef, RecordId};
+use crdt_model::id::CommitRef;
 
 use super::history::{History, ItemOf, Verdict};
 
@@ -13,7 +13,6 @@ use super::history::{History, ItemOf, Verdict};
 pub(super) fn judge(
     history: &History,
     item: &ItemOf<'_>,
-    record: &RecordId,
     before: &CustomerDocument,
     seen: &dyn Fn(&CommitRef) -> bool,
 ) -> Option<Verdict> {
@@ -24,7 +23,7 @@ pub(super) fn judge(
         Err(code) => return Some(quarantined(code.code(), code.to_string())),
     };
     let misplaced = change.edits.iter().find(|edit| {
-        attribute::lookup(&edit.key.path).is_some_and(|row| row.record_kind() != record.kind())
+        attribute::lookup(&edit.key.path).is_some_and(|row| row.record_kind() != item.record.kind())
     });
     if let Some(edit) = misplaced {
         let text = format!("{} does not belong into a record of this kind", edit.key.path);

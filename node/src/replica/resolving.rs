@@ -76,7 +76,7 @@ impl History {
             Some(Resolving::After(record)) => Some(record),
         };
         let page = Records::new(view).ids(after, PAGE)?;
-        let mut batch = Batch::new(self.state.clone(), self.derivation(), view);
+        let mut batch = Batch::new(self, view);
         let mut differences = Vec::new();
         for record in &page {
             differences.extend(batch.resolve_again(record)?);

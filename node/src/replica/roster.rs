@@ -135,6 +135,10 @@ pub struct Roster {
     name: String,
     /// The policies among the entries, with the height from which on commits may name each.
     policies: Vec<(u64, Arc<PolicyEntry>)>,
+    /// The members now: where the entry stands that says what is true of each.
+    members: BTreeMap<NodeId, usize>,
+    /// The bytes of the entries as they travel, without their count.
+    bytes: usize,
 }
 
 /// Signs with the network key.
@@ -153,13 +157,20 @@ impl Roster {
     pub fn found(name: &str, signer: &dyn Signer) -> Result<Self, RosterError> {
         check_name(name)?;
         let network = signer.key();
-        let mut roster = Self::empty(NetworkId(network), name.to_owned());
+        let mut roster = Self::without_entries(network, name.to_owned());
         roster.append(Entry::Found { name: name.to_owned(), network }, signer)?;
         Ok(roster)
     }
 
-    const fn empty(network: NetworkId, name: String) -> Self {
-        Self { entries: Vec::new(), network, name, policies: Vec::new() }
+    const fn without_entries(network: NodeId, name: String) -> Self {
+        Self {
+            entries: Vec::new(),
+            network: NetworkId(network),
+            name,
+            policies: Vec::new(),
+            members: BTreeMap::new(),
+            bytes: 0,
+        }
     }
 
     /// The network's id.
@@ -215,26 +226,20 @@ impl Roster {
     /// The members now, by key.
     #[must_use]
     pub fn members(&self) -> BTreeMap<NodeId, &Member> {
-        self.members_at(self.height())
+        self.members.values().filter_map(|at| self.admitted(*at)).collect()
     }
 
-    /// The members at an epoch, by key; epochs beyond the height count as the height.
-    #[must_use]
-    pub fn members_at(&self, epoch: u64) -> BTreeMap<NodeId, &Member> {
-        let mut members = BTreeMap::new();
-        let upto = usize::try_from(epoch).unwrap_or(usize::MAX);
-        for signed in self.entries.iter().take(upto) {
-            match &signed.entry {
-                Entry::Found { .. } | Entry::Policy(_) => {}
-                Entry::Admit(member) => {
-                    members.insert(member.node, member);
-                }
-                Entry::Revoke { node, .. } => {
-                    members.remove(node);
-                }
-            }
+    fn admitted(&self, at: usize) -> Option<(NodeId, &Member)> {
+        match &self.entries.get(at)?.entry {
+            Entry::Admit(member) => Some((member.node, member)),
+            Entry::Found { .. } | Entry::Revoke { .. } | Entry::Policy(_) => None,
         }
-        members
+    }
+
+    /// Everybody who ever was a member, by key, as the newest entry about each says.
+    #[must_use]
+    pub fn members_ever(&self) -> BTreeMap<NodeId, &Member> {
+        (0..self.entries.len()).filter_map(|at| self.admitted(at)).collect()
     }
 
     /// The member with this key at an epoch.
@@ -257,7 +262,7 @@ impl Roster {
     /// The keys of the members now.
     #[must_use]
     pub fn keys(&self) -> Members {
-        self.members().into_keys().collect()
+        self.members.keys().copied().collect()
     }
 
     /// The last accepted number of a log of `node`, when a revocation cut it; none: not cut. A log
@@ -320,7 +325,7 @@ impl Roster {
         else {
             return Err(RosterError::Chain { height: 0 });
         };
-        let mut roster = Self::empty(NetworkId(network), name);
+        let mut roster = Self::without_entries(network, name);
         for signed in entries {
             roster.push(signed)?;
         }
@@ -336,6 +341,9 @@ impl Roster {
     pub fn extend(&mut self, from: u64, bytes: &[u8]) -> Result<bool, RosterError> {
         let mut longer = self.clone();
         let before = longer.height();
+        if from > before {
+            return Err(RosterError::Chain { height: from });
+        }
         for (height, signed) in (from..).zip(decode_entries(bytes)?) {
             let known = usize::try_from(height).ok().and_then(|at| longer.entries.get(at));
             match known {
@@ -395,19 +403,48 @@ impl Roster {
         if !(chained && founding && authentic) {
             return Err(RosterError::Chain { height });
         }
+        let bytes = self.check_room(&signed)?;
         match &signed.entry {
-            Entry::Admit(member) => self.check_member(member)?,
+            Entry::Found { .. } => {}
+            Entry::Admit(member) => {
+                self.check_member(member)?;
+                self.members.insert(member.node, self.entries.len());
+            }
+            Entry::Revoke { node, .. } => {
+                self.members.remove(node);
+            }
             Entry::Policy(policy) => self.take_policy(height + 1, policy)?,
-            Entry::Found { .. } | Entry::Revoke { .. } => {}
         }
+        self.bytes = bytes;
         self.entries.push(signed);
         Ok(())
+    }
+
+    /// Whether the roster can still be read once it has this entry. Gives its bytes then.
+    fn check_room(&self, signed: &SignedEntry) -> Result<usize, RosterError> {
+        if let Entry::Revoke { last, .. } = &signed.entry
+            && last.len() > FOLLOWS_MAX
+        {
+            return Err(RosterError::Invalid(format!(
+                "a revocation names at most {FOLLOWS_MAX} logs, not {}",
+                last.len()
+            )));
+        }
+        let mut out = Writer::new();
+        out.bytes(&signed.bytes).raw(&signed.signature);
+        let bytes = self.bytes + out.into_bytes().len();
+        if self.entries.len() >= ROSTER_ENTRIES_MAX || bytes + COUNT_BYTES_MAX > ROSTER_BYTES_MAX {
+            return Err(RosterError::Invalid(format!(
+                "the roster is full: it has at most {ROSTER_ENTRIES_MAX} entries and {ROSTER_BYTES_MAX} bytes; found a new network for what is to come"
+            )));
+        }
+        Ok(bytes)
     }
 
     fn check_member(&self, member: &Member) -> Result<(), RosterError> {
         check_name(&member.name)?;
         let members = self.members();
-        if members.len() >= MEMBERS_MAX || self.entries.len() >= ROSTER_ENTRIES_MAX {
+        if members.len() >= MEMBERS_MAX && !members.contains_key(&member.node) {
             return Err(RosterError::Invalid(format!(
                 "a network has at most {MEMBERS_MAX} members"
             )));
@@ -425,6 +462,11 @@ impl Roster {
                 !host.is_empty() && port.parse::<u16>().is_ok() && address.len() <= 255
             })
         };
+        if member.addresses.len() > ADDRESSES_MAX {
+            return Err(RosterError::Invalid(format!(
+                "a member has at most {ADDRESSES_MAX} addresses"
+            )));
+        }
         match member.addresses.iter().find(|address| !with_port(address)) {
             Some(address) => {
                 Err(RosterError::Invalid(format!("{address:?} is not an address; write host:port")))
@@ -457,6 +499,11 @@ fn check_name(name: &str) -> Result<(), RosterError> {
 fn entry_message(bytes: &[u8]) -> Vec<u8> {
     [b"concord roster v1".as_slice(), bytes].concat()
 }
+
+/// The most addresses of a member.
+const ADDRESSES_MAX: usize = 16;
+/// The most bytes that the count of the entries takes.
+const COUNT_BYTES_MAX: usize = 3;
 
 const FOUND: u8 = 0;
 const ADMIT: u8 = 1;
@@ -505,7 +552,7 @@ fn decode_entry(bytes: &[u8]) -> Result<Entry, CodecError> {
             let node = NodeId::from_bytes(reader.array()?);
             let name = reader.text(63)?.to_owned();
             let region = reader.text(16)?.parse().map_err(|_| CodecError::Text)?;
-            let addresses = (0..reader.length(16)?)
+            let addresses = (0..reader.length(ADDRESSES_MAX)?)
                 .map(|_| reader.text(255).map(str::to_owned))
                 .collect::<Result<_, _>>()?;
             Entry::Admit(Member { node, name, region, addresses })

@@ -176,8 +176,9 @@ impl Replica {
     ) -> Outcome {
         let held = held_by_peer(&self.history.vector, told);
         let ours = &self.history.vector;
-        let ahead: u64 =
-            told.iter().map(|entry| entry.seq.saturating_sub(ours.seq(&entry.log))).sum();
+        let ahead = told.iter().fold(0_u64, |ahead, entry| {
+            ahead.saturating_add(entry.seq.saturating_sub(ours.seq(&entry.log)))
+        });
         let forked = told.iter().find(|entry| {
             let state = ours.get(&entry.log);
             state.is_some_and(|state| state.seq == entry.seq && first_8(&state.hash) != entry.hash)
@@ -221,9 +222,17 @@ impl Replica {
         let mut taken = BTreeSet::new();
         let mut gap = false;
         let mut fault = None;
+        let mut outcome = Ok(());
         for commit in commits {
             let at = commit.signed.header.commit();
-            let place = self.take(turn, commit)?;
+            let place = match self.take(turn, commit) {
+                Ok(place) => place,
+                Err(error) => {
+                    // What stood before it is taken, and the peers must hear of it.
+                    outcome = Err(error);
+                    break;
+                }
+            };
             match place {
                 Place::Next { .. } => {
                     taken.insert(at.log);
@@ -238,7 +247,9 @@ impl Replica {
             }
             let ours = self.history.vector.seq(&at.log);
             let Some(link) = self.links.get_mut(&id) else { continue };
-            link.holds(at.log, at.seq, ours);
+            if ours > 0 {
+                link.holds(at.log, at.seq, ours);
+            }
             link.progress_ms = turn.now_ms;
             let fresh = matches!(place, Place::Next { .. });
             if let Some(peer) = self.peers.get_mut(&link.peer)
@@ -258,7 +269,8 @@ impl Replica {
             None if gap && !self.told_lately(turn, id) => self.tell_vector(turn, id),
             None => {}
         }
-        self.pump_all(turn)
+        let pumped = self.pump_all(turn);
+        outcome.and(pumped)
     }
 
     fn told_lately(&self, turn: &Turn<'_>, id: LinkId) -> bool {
@@ -276,6 +288,9 @@ impl Replica {
             turn.persist(applied.ops);
             for text in applied.alarms {
                 self.alarm(turn, text);
+            }
+            if commit.signed.header.opening.is_some() {
+                self.shun_if_boundless(turn, *author);
             }
         }
         Ok(place)
@@ -299,6 +314,10 @@ impl Replica {
     fn ack(&mut self, id: LinkId, node: NodeId, entries: &[(LogId, u64)]) {
         for (log, seq) in entries {
             let ours = self.history.vector.seq(log);
+            if ours == 0 {
+                // Nobody may fill our memory with names of logs; one that exists is told again.
+                continue;
+            }
             if let Some(link) = self.links.get_mut(&id) {
                 link.holds(*log, *seq, ours);
             }
@@ -381,53 +400,83 @@ impl Replica {
     }
 
     /// Puts the next commit of every lacking log in line.
-    fn line_up(&mut self, turn: &Turn<'_>, id: LinkId) -> Outcome {
+    fn line_up(&mut self, turn: &mut Turn<'_>, id: LinkId) -> Outcome {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.owed_at_ms = None;
         let lined_up: BTreeSet<LogId> = link.pending.values().copied().collect();
-        for log in link.lacking.difference(&lined_up) {
-            let seq = link.known.get(log).copied().unwrap_or(0) + 1;
-            let position = position(turn, &CommitRef { log: *log, seq })?;
-            link.pending.insert(position, *log);
+        let missing: Vec<LogId> = link.lacking.difference(&lined_up).copied().collect();
+        let mut damage = Vec::new();
+        for log in missing {
+            let seq = link.known.get(&log).copied().unwrap_or(0) + 1;
+            match position(turn, &CommitRef { log, seq }) {
+                Ok(position) => {
+                    link.pending.insert(position, log);
+                }
+                Err(error) => damage.push(link.leave_out(log, error)?),
+            }
         }
+        self.damaged(turn, &damage);
         Ok(())
+    }
+
+    /// Tells the operator what cannot be sent. The other logs go on.
+    fn damaged(&mut self, turn: &mut Turn<'_>, damage: &[ReadError]) {
+        for error in damage {
+            self.alarm(turn, format!("a commit cannot be sent to the peers: {error}"));
+        }
     }
 
     /// Takes the next commits from the line, up to the size of a block; none when the line is empty
     /// or the window is full.
     fn next_block(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         id: LinkId,
     ) -> Result<Option<Vec<Vec<u8>>>, ReadError> {
         let Some(link) = self.links.get_mut(&id) else { return Ok(None) };
         if link.in_flight >= LINK_IN_FLIGHT_MAX {
             return Ok(None);
         }
-        let records = Records::new(&turn.view);
         let (mut block, mut size) = (Vec::new(), 0);
+        let mut damage = Vec::new();
         while size < BLOCK_BYTES_TARGET {
             let Some((lined_up, log)) = link.pending.pop_first() else { break };
             let at = CommitRef { log, seq: link.known.get(&log).copied().unwrap_or(0) + 1 };
-            let actual = position(turn, &at)?;
-            if actual != lined_up {
-                // An acknowledgement moved the log on meanwhile.
-                link.pending.insert(actual, log);
-                continue;
+            match position(turn, &at) {
+                Ok(actual) if actual == lined_up => {}
+                Ok(actual) => {
+                    // An acknowledgement moved the log on meanwhile.
+                    link.pending.insert(actual, log);
+                    continue;
+                }
+                Err(error) => {
+                    damage.push(link.leave_out(log, error)?);
+                    continue;
+                }
             }
-            let damaged = || ReadError::damaged(&super::layout::commit_key(&at));
-            let bytes = records.commit(&at)?.ok_or_else(damaged)?.encode();
+            let bytes = match encoded(turn, &at) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    damage.push(link.leave_out(log, error)?);
+                    continue;
+                }
+            };
             size += bytes.len();
             block.push(bytes);
             link.known.insert(log, at.seq);
-            if at.seq < self.history.vector.seq(&log) {
-                let next = CommitRef { log, seq: at.seq + 1 };
-                link.pending.insert(position(turn, &next)?, log);
-            } else {
+            if at.seq == self.history.vector.seq(&log) {
                 link.lacking.remove(&log);
+                continue;
+            }
+            match position(turn, &CommitRef { log, seq: at.seq + 1 }) {
+                Ok(next) => {
+                    link.pending.insert(next, log);
+                }
+                Err(error) => damage.push(link.leave_out(log, error)?),
             }
         }
         link.progress_ms = turn.now_ms;
+        self.damaged(turn, &damage);
         Ok((!block.is_empty()).then_some(block))
     }
 
@@ -463,6 +512,13 @@ impl Replica {
         }
         self.pump_all(turn)
     }
+}
+
+/// A commit as it travels.
+fn encoded(turn: &Turn<'_>, commit: &CommitRef) -> Result<Vec<u8>, ReadError> {
+    let damaged = || ReadError::damaged(&super::layout::commit_key(commit));
+    let found = Records::new(&turn.view).commit(commit)?;
+    Ok(found.ok_or_else(damaged)?.encode())
 }
 
 fn position(turn: &Turn<'_>, commit: &CommitRef) -> Result<u64, ReadError> {

@@ -6,6 +6,8 @@
 mod absence;
 mod codecs;
 mod contact;
+mod damage;
+mod excess;
 mod folding;
 mod net;
 mod poison;
@@ -13,6 +15,7 @@ mod policies;
 mod refusals;
 mod relays;
 mod revocation;
+mod rosters;
 mod transcripts;
 mod verify;
 mod writes;

@@ -156,10 +156,18 @@ impl Vector {
         self.logs.iter().filter(|(_, state)| !state.is_folded())
     }
 
-    /// The vector as a peer is told it.
+    /// The vector as a peer is told it, as much as fits a frame. The peer takes it that of the other
+    /// logs nothing is held, and sends them again.
     #[must_use]
     pub fn told(&self) -> Vec<ToldLog> {
-        self.unfolded().map(|(log, state)| ToldLog::of(*log, state)).collect()
+        let told = self.unfolded().map(|(log, state)| ToldLog::of(*log, state));
+        told.take(VECTOR_ENTRIES_MAX).collect()
+    }
+
+    /// How many logs of an author no held successor speaks for.
+    #[must_use]
+    pub fn open_logs(&self, node: &NodeId) -> usize {
+        self.unfolded().filter(|(_, state)| state.node == *node).count()
     }
 
     /// How many commits are held.
@@ -222,7 +230,7 @@ pub fn first_8(bytes: &[u8; 32]) -> [u8; 8] {
 /// when that log is here and the vectors are compared again.
 #[must_use]
 pub fn held_by_peer(ours: &Vector, told: &[ToldLog]) -> BTreeMap<LogId, u64> {
-    let mut held = BTreeMap::new();
+    let mut held: BTreeMap<LogId, u64> = BTreeMap::new();
     let mut unknown: BTreeMap<[u8; 8], u64> = BTreeMap::new();
     for entry in told {
         if !ours.logs.contains_key(&entry.log) {
@@ -232,8 +240,12 @@ pub fn held_by_peer(ours: &Vector, told: &[ToldLog]) -> BTreeMap<LogId, u64> {
         let mut end = Some((entry.log, entry.seq));
         while let Some((log, seq)) = end {
             let Some(state) = ours.logs.get(&log) else { break };
-            let known = held.entry(log).or_default();
-            *known = seq.max(*known);
+            if let Some(known) = held.get_mut(&log) {
+                // The logs before this one were walked when it was met first.
+                *known = seq.max(*known);
+                break;
+            }
+            held.insert(log, seq);
             end = state.predecessor.map(|head| (head.log, head.seq));
         }
     }
@@ -247,5 +259,11 @@ pub fn held_by_peer(ours: &Vector, told: &[ToldLog]) -> BTreeMap<LogId, u64> {
 }
 
 pub(crate) fn read_told(reader: &mut Reader<'_>) -> Result<Vec<ToldLog>, CodecError> {
-    (0..reader.length(VECTOR_ENTRIES_MAX)?).map(|_| ToldLog::read(reader)).collect()
+    let told = (0..reader.length(VECTOR_ENTRIES_MAX)?)
+        .map(|_| ToldLog::read(reader))
+        .collect::<Result<Vec<_>, _>>()?;
+    if !told.is_sorted_by(|a, b| a.log < b.log) {
+        return Err(CodecError::Order);
+    }
+    Ok(told)
 }

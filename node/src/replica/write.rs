@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use crdt_model::document::{Author, ClaimEdit, CustomerDocument, Refusal, Version};
+use crdt_model::document::{
+    Author, COUNTER_MAX, ClaimEdit, CustomerDocument, HISTORY_BYTES_MAX, ProposeError,
+    QuarantineCode, Refusal, UnknownVersion, Version,
+};
 use crdt_model::golden_record::{Resolution, Resolved};
-use crdt_model::id::{CommitRef, LogId, RecordId, Region};
+use crdt_model::id::{CommitRef, LogId, RecordId, Region, SourceName};
 use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
 use crdt_model::path::AttributePath;
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
-use crdt_model::value::Assertion;
+use crdt_model::value::{Assertion, Cell};
 use jiff::civil::Date;
 
 use super::commit::{Draft, Head, Header, Note, Opening};
 use super::door::Door;
 use super::event::{
-    Effect, FieldReceipt, Precondition, RecordReceipt, RecordWrite, WriteRefusal, WriteRequest,
+    Effect, FieldReceipt, Precondition, Provenance, RecordReceipt, RecordWrite, WriteRefusal,
+    WriteRequest,
 };
 use super::history::{History, Verdict};
 use super::limits::{COMMIT_ITEMS_MAX, PROVENANCE_BYTES_MAX};
@@ -105,6 +109,16 @@ impl Writer<'_> {
         Ok(Drafted { draft, verdicts, before })
     }
 
+    /// Drafts a commit without items, which only says what its author has seen.
+    pub(crate) fn follow(&self, source: &SourceName) -> Draft {
+        let provenance = Provenance::default();
+        Draft {
+            header: self.header(self.history.vector.seq(&self.log.id) + 1),
+            note: Note { source: source.clone(), ruleset: RULESET, provenance },
+            items: Vec::new(),
+        }
+    }
+
     fn header(&self, seq: u64) -> Header {
         let held = self.history.vector.get(&self.log.id);
         Header {
@@ -127,7 +141,7 @@ impl Writer<'_> {
         if let Some(reason) = records.held(record).map_err(failed)? {
             return Err(WriteRefusal::Held { record: *record, reason });
         }
-        Ok(records.document(record).map_err(failed)?.unwrap_or_else(CustomerDocument::empty))
+        self.history.document(record, self.view).map_err(failed)
     }
 
     /// The change of one record, and its document after it; none when nothing differs.
@@ -140,29 +154,80 @@ impl Writer<'_> {
     ) -> Result<Option<(Vec<u8>, CustomerDocument)>, WriteRefusal> {
         let base = check_precondition(write, document)?;
         let record = write.record;
-        let too_large = |what: String| WriteRefusal::TooLarge { what };
-        let proposed =
-            document.propose(author, edits, base).map_err(|error| too_large(error.to_string()))?;
+        let proposed = document.propose(author, edits, base);
+        let proposed = proposed.map_err(|error| not_proposed(record, error))?;
         let Some(change) = proposed else { return Ok(None) };
         match document.admit(author, &change) {
-            Ok(after) if after.save().len() > RECORD_MAX => {
-                Err(too_large(format!("customer {record} would have over {RECORD_MAX} bytes")))
-            }
+            Ok(after) if is_over(&after) => Err(WriteRefusal::RecordFull {
+                record,
+                what: format!("what its sources say would have over {RECORD_MAX} bytes"),
+            }),
             Ok(after) => {
                 super::door::check(self.history, write, &after, self.time.day())?;
                 Ok(Some((change, after)))
             }
-            Err(Refusal::Quarantine(code)) => Err(too_large(code.to_string())),
+            Err(Refusal::Quarantine(QuarantineCode::HistoryTooLarge)) => {
+                Err(WriteRefusal::RecordFull {
+                    record,
+                    what: format!("its history has {HISTORY_BYTES_MAX} bytes"),
+                })
+            }
+            Err(Refusal::Quarantine(code)) => {
+                let reason = format!("our own change was set aside: {code}");
+                Err(WriteRefusal::Defect { reason })
+            }
             Err(Refusal::Defect(reason)) => Err(WriteRefusal::Held { record, reason }),
         }
     }
+}
+
+/// What a client is told about edits that do not become a change.
+fn not_proposed(record: RecordId, error: ProposeError) -> WriteRefusal {
+    let text = error.to_string();
+    match error {
+        ProposeError::UnknownVersion(UnknownVersion(version)) => {
+            WriteRefusal::UnknownVersion { record, version }
+        }
+        ProposeError::DuplicateKey(_)
+        | ProposeError::KeyTooLong(_)
+        | ProposeError::TextTooLong(_) => WriteRefusal::Malformed { what: text },
+        ProposeError::TooLarge => WriteRefusal::TooLarge {
+            what: format!("customer {record} would change in too many places at once"),
+        },
+        ProposeError::RecordFull => WriteRefusal::RecordFull {
+            record,
+            what: format!("it has been written {COUNTER_MAX} times"),
+        },
+        ProposeError::CommitOrder(_) | ProposeError::Defect(_) => {
+            WriteRefusal::Defect { reason: text }
+        }
+    }
+}
+
+/// Whether the claims of a record have more bytes together than they may. Its history does not count:
+/// nobody could make a record smaller by writing.
+fn is_over(document: &CustomerDocument) -> bool {
+    if document.saved_bytes() <= RECORD_MAX {
+        return false;
+    }
+    let claims = document.claims();
+    let sizes = claims.claims().iter().map(|claim| {
+        let cell = claim.assertion.as_ref().map(Assertion::to_cell);
+        let said = match &cell {
+            Ok(Cell::Str(text)) => text.len(),
+            Ok(_) | Err(_) => 8,
+        };
+        claim.path.to_string().len() + claim.source.as_str().len() + said
+    });
+    sizes.sum::<usize>() > RECORD_MAX
 }
 
 fn check_size(request: &WriteRequest) -> Result<(), WriteRefusal> {
     let too_large = |what: String| Err(WriteRefusal::TooLarge { what });
     let distinct: BTreeSet<RecordId> = request.records.iter().map(|write| write.record).collect();
     if distinct.len() != request.records.len() {
-        return too_large("a record is named twice".to_owned());
+        let what = "a customer is named twice in one write; send it once".to_owned();
+        return Err(WriteRefusal::Malformed { what });
     }
     if distinct.len() > COMMIT_ITEMS_MAX {
         return too_large(format!("over {COMMIT_ITEMS_MAX} records in one write"));
@@ -242,7 +307,7 @@ impl Drafted {
 /// What became of each edit. Without a document before, nothing was written.
 fn fields(
     write: &RecordWrite,
-    before: Option<(&crdt_model::id::SourceName, &Before)>,
+    before: Option<(&SourceName, &Before)>,
     resolved: &Resolved,
     today: Date,
 ) -> Vec<FieldReceipt> {

@@ -531,3 +531,17 @@ async fn two_small_frames_cost_little_beyond_the_handshake() {
     let udp = stats.udp_sent + stats.udp_received;
     assert!(udp < 9_000, "{stats:?}");
 }
+
+#[tokio::test]
+async fn a_dial_of_many_silent_addresses_ends_in_time() {
+    let config = TransportConfig { handshake_timeout: Duration::from_millis(200), ..quick() };
+    let mut node = Node::start(1, &[1, 2], config).await;
+    let silent: Vec<std::net::UdpSocket> =
+        (0..8).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let addresses = silent.iter().map(|socket| socket.local_addr().unwrap().to_string());
+    let started = tokio::time::Instant::now();
+    node.transport.dial(key(2).id(), addresses.collect());
+    let TransportEvent::DialFailed { reason, .. } = node.next().await else { panic!("no failure") };
+    assert!(reason.ends_with("no time was left for its other addresses"), "{reason}");
+    assert!(started.elapsed() < Duration::from_millis(1_400), "{:?}", started.elapsed());
+}

@@ -38,6 +38,28 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
         ]),
     )
     .keyed(&[KeyType::Organisation, KeyType::Region]),
+    credit(
+        "credit/{segment}/slice/{region}",
+        "Slice of the credit limit for a region",
+        ValueType::Group(&[
+            required("amount", ValueType::Money(0)),
+            required("currency", ValueType::Currency),
+        ]),
+    )
+    .keyed(&[KeyType::Organisation, KeyType::Region])
+    .per("ISO 4217"),
+    credit(
+        "credit/{segment}/transfer/{id}",
+        "Transfer between slices of the credit limit",
+        ValueType::Group(&[
+            required("from", ValueType::Code(16)),
+            required("to", ValueType::Code(16)),
+            required("amount", ValueType::Money(1)),
+            required("currency", ValueType::Currency),
+        ]),
+    )
+    .keyed(&[KeyType::Organisation, KeyType::Id])
+    .per("ISO 4217"),
     plain(
         "bank/{iban}",
         "Bank account",
@@ -75,5 +97,12 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     )
     .keyed(&[KeyType::Account, KeyType::Reference])
     .per("SEPA direct debit rulebooks")
+    .money(),
+    plain(
+        "bank/{iban}/pay_to/{company_code}",
+        "Account that a company code pays to",
+        ValueType::Present,
+    )
+    .keyed(&[KeyType::Account, KeyType::Organisation])
     .money(),
 ];

@@ -65,7 +65,11 @@ fn every_attack_is_refused_cheaply() {
 
 #[test]
 fn the_catalogue_covers_every_code_that_needs_no_past_of_the_author() {
-    let of_own_past = [QuarantineCode::OwnPastMissing, QuarantineCode::CommitOrder];
+    let of_own_past = [
+        QuarantineCode::OwnPastMissing,
+        QuarantineCode::CommitOrder,
+        QuarantineCode::HistoryTooLarge,
+    ];
     for code in QuarantineCode::ALL {
         let covered = catalogue().iter().any(|attack| attack.code == *code);
         assert_ne!(covered, of_own_past.contains(code), "{}", code.code());
@@ -306,4 +310,41 @@ fn attacks_in_several_steps_neither_panic_nor_pass_wrongly() {
         }
     }
     assert!(admitted > 500, "only {admitted} changes were sound: the test looks at nothing");
+}
+
+/// A change of over 250 KiB.
+fn large(document: &CustomerDocument, author: &Author) -> Vec<u8> {
+    let long = "x".repeat(63 << 10);
+    let edits: Vec<_> =
+        (0..4).map(|n| edit(&format!("x/{}/{n}@erp", author.commit.seq), &long)).collect();
+    propose(document, author, &edits)
+}
+
+#[test]
+fn a_record_takes_so_much_history_and_no_more() {
+    let mut document = record();
+    let mut seq = 0;
+    let full = loop {
+        seq += 1;
+        let change = large(&document, &author(4, seq));
+        match document.admit(&author(4, seq), &change) {
+            Ok(after) => document = after,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(full, Refusal::Quarantine(QuarantineCode::HistoryTooLarge));
+    let changes = document.inner.get_changes(&[]);
+    let held: usize = changes.iter().map(|change| change.raw_bytes().len()).sum();
+    assert!(held <= HISTORY_BYTES_MAX && held > HISTORY_BYTES_MAX - CHANGE_BYTES_MAX, "{held}");
+    // A small change still fits, and the next large one of somebody who saw less.
+    let small = write(&document, &author(4, seq), &[edit(LEGAL, "small")]);
+    assert_eq!(small.saved_bytes(), small.save().len());
+    let apart = large(&record(), &author(5, 1));
+    let both = small.admit(&author(5, 1), &apart).unwrap();
+    assert_reloads(&both);
+    // What counts is what the author saw, not what is here.
+    let little = propose(&record(), &author(6, 1), &[edit(LEGAL, "little")]);
+    assert!(both.admit(&author(6, 1), &little).is_ok());
+    let much = propose(&both, &author(6, 1), &[edit(LEGAL, "much")]);
+    assert_eq!(verdict(&both, &author(6, 1), &much), quarantined(QuarantineCode::HistoryTooLarge));
 }

@@ -4,32 +4,13 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::{Lint, attribute_named, entry, plain_word};
-use crate::attribute::{self, Attribute, quote};
+use crate::attribute::quote;
 use crate::policy::Rule;
 
-impl Lint<'_> {
-    /// The attribute and the rule at the end of the chain of an attribute; `None` when there is no end.
-    pub(super) fn followed(
-        &self,
-        written: &str,
-        attribute: &Attribute,
-        rule: Rule,
-    ) -> Option<(Attribute, Rule)> {
-        let (mut at, mut rule, mut key) = (*attribute, rule, written);
-        for _ in 0..=attribute::table().len() {
-            if rule != Rule::Follow {
-                return Some((at, rule));
-            }
-            let follows = &self.policy.follows;
-            let next = follows.get(key).or_else(|| follows.get(at.pattern))?;
-            at = *attribute_named(next).ok()?;
-            rule =
-                self.policy.rules.get(next).map_or_else(|| self.policy.rule_of(&at), |rule| *rule);
-            key = next;
-        }
-        None
-    }
+/// The most entries that lead from one to the next: survivorship goes no further.
+const CHAIN_MAX: usize = 8;
 
+impl Lint<'_> {
     pub(super) fn follows(&mut self) {
         for (written, rule) in self.policy.rules.iter().filter(|(_, rule)| **rule == Rule::Follow) {
             let pattern = attribute_named(written).map_or("", |attribute| attribute.pattern);
@@ -47,7 +28,7 @@ impl Lint<'_> {
         for (written, followed) in &self.policy.follows {
             self.follow(written, followed);
         }
-        self.cycles(&self.policy.follows);
+        self.chains(&self.policy.follows);
     }
 
     fn follow(&mut self, written: &str, followed: &str) {
@@ -83,29 +64,42 @@ impl Lint<'_> {
         }
     }
 
-    /// Names each circle once, from its first member on.
-    fn cycles(&mut self, follows: &BTreeMap<String, String>) {
+    /// Names each circle once, from its first member on, and each chain that is too long.
+    fn chains(&mut self, follows: &BTreeMap<String, String>) {
         for start in follows.keys() {
-            let mut circle = vec![start.as_str()];
-            let mut next = &follows[start];
-            while !circle.contains(&next.as_str()) {
-                circle.push(next);
-                match follows.get(next) {
-                    Some(further) => next = further,
-                    None => break,
-                }
+            let mut chain = vec![start.as_str()];
+            let mut next = further(follows, start);
+            while let Some(key) = next.filter(|key| !chain.contains(key)) {
+                chain.push(key);
+                next = further(follows, key);
             }
-            let is_first = circle.iter().min() == circle.first();
-            if next == start && is_first {
-                circle.push(start);
+            let is_first = chain.iter().min() == chain.first();
+            if next == Some(start) && is_first {
+                chain.push(start);
                 let text = format!(
                     "Attributes follow each other in a circle: {}. Give one of them another rule.",
-                    circle.join(" -> ")
+                    chain.join(" -> ")
                 );
                 self.fault(entry("follows", start), "follow-cycle", text);
+            } else if next.is_none() && chain.len() > CHAIN_MAX {
+                let text = format!(
+                    "The attributes that follow each other are more than {CHAIN_MAX}: {}. Let this one \
+                     follow a later one.",
+                    chain.join(" -> ")
+                );
+                self.fault(entry("follows", start), "follow-too-long", text);
             }
         }
     }
+}
+
+/// The entry that says whom the attribute follows that an entry names; an entry for a path counts
+/// before one for the pattern.
+fn further<'a>(follows: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
+    let followed = follows.get(key)?;
+    let by_path = follows.get_key_value(followed);
+    let pattern = attribute_named(followed).map_or("", |attribute| attribute.pattern);
+    by_path.or_else(|| follows.get_key_value(pattern)).map(|(key, _)| key.as_str())
 }
 
 fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {

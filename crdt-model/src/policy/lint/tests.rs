@@ -167,7 +167,7 @@ fn an_entry_of_follows_without_the_rule_does_nothing_and_is_refused() {
 }
 
 #[test]
-fn what_follows_must_say_what_and_the_end_of_the_chain_must_be_safe() {
+fn what_follows_must_say_what_and_nothing_about_money_follows() {
     for (lines, expected) in [
         (
             "[rules]\n\"name/local\" = \"follow\"\n[follows]\n\"name/local\" = \"name/legal\"",
@@ -188,11 +188,11 @@ fn what_follows_must_say_what_and_the_end_of_the_chain_must_be_safe() {
              \"name/local\" = \"name/person\"\n\"name/person\" = \"name/local\"",
             &["follows.\"name/local\" follow-cycle"],
         ),
-        // Money may follow what an owner decides, and not what the last writer decides.
+        // Where the one that is followed says nothing, the last writer decides: not about money.
         (
             "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
              \"bank/{iban}/verification\" = \"compliance/retention_class\"",
-            &[],
+            &["rules.\"bank/{iban}/verification\" not-conservative"],
         ),
         (
             "[rules]\n\"bank/{iban}/verification\" = \"follow\"\n[follows]\n\
@@ -222,6 +222,30 @@ fn an_override_is_no_choice() {
         faults("[rules]\n\"name/legal\" = \"override\""),
         ["rules.\"name/legal\" rule-not-choosable"]
     );
+}
+
+#[test]
+fn a_circle_through_an_entry_for_a_path_is_found_and_so_is_a_chain_too_long() {
+    let lines = "[rules]\n\"address_for/{usage}\" = \"follow\"\n\"general/language\" = \"follow\"\n\
+                 [follows]\n\"address_for/{usage}\" = \"general/language\"\n\
+                 \"general/language\" = \"address_for/bill-to\"";
+    assert_eq!(faults(lines), ["follows.\"address_for/{usage}\" follow-cycle"]);
+    let chain = [
+        "general/language",
+        "general/website",
+        "general/legal_form",
+        "general/established_on",
+        "general/size",
+        "general/preferred_channel",
+        "name/person",
+        "name/local",
+        "name/legal",
+        "identifier/duns",
+    ];
+    let rules: String = chain[..9].iter().map(|one| format!("\"{one}\" = \"follow\"\n")).collect();
+    let pairs = chain.windows(2).map(|pair| format!("\"{}\" = \"{}\"\n", pair[0], pair[1]));
+    let lines = format!("[rules]\n{rules}[follows]\n{}", pairs.collect::<String>());
+    assert_eq!(faults(&lines), ["follows.\"general/language\" follow-too-long"]);
 }
 
 #[test]

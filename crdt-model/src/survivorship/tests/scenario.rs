@@ -46,7 +46,7 @@ pub(super) fn commit(row: &str) -> CommitRef {
     CommitRef { log: LogId::from_bytes([row.parse().unwrap(); 16]), seq: 1 }
 }
 
-fn cell(says: &str) -> Cell {
+pub(super) fn cell(says: &str) -> Cell {
     match says {
         "null" => Cell::Null,
         "true" => Cell::Bool(true),

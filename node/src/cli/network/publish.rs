@@ -41,9 +41,9 @@ pub(super) struct ShownMember {
 /// The newest commit of a log that the node holds.
 #[derive(Debug, Deserialize)]
 pub(super) struct ShownHead {
-    log: String,
-    seq: u64,
-    head: String,
+    pub(super) log: String,
+    pub(super) seq: u64,
+    pub(super) head: String,
 }
 
 impl ShownHead {

@@ -9,6 +9,7 @@ use super::file::NetworkDir;
 use super::publish::{Shown, ShownHead, ShownMember, To, catch_up, report, shown, tell};
 use super::{CliError, Context, DIR, Exit};
 use crate::replica::commit::Head;
+use crate::replica::limits::FOLLOWS_MAX;
 use crate::replica::node_id::NodeId;
 
 /// Arguments.
@@ -79,5 +80,25 @@ fn cut(member: &ShownMember) -> Result<Vec<Head>, CliError> {
                 .to_owned(),
         )
     })?;
-    logs.iter().map(ShownHead::head).collect()
+    let mut last = logs.iter().map(ShownHead::head).collect::<Result<Vec<_>, _>>()?;
+    // An entry has room for so many logs. A member with more opened most of them for nothing.
+    last.sort_by_key(|head| std::cmp::Reverse(head.seq));
+    last.truncate(FOLLOWS_MAX);
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_with_more_logs_than_an_entry_holds_keeps_those_with_most_commits() {
+        let head = |at: u64| ShownHead { log: format!("{at:032x}"), seq: at, head: "0".repeat(64) };
+        let logs = (1..=FOLLOWS_MAX as u64 + 10).map(head).collect();
+        let (node, name) = (String::new(), "b".to_owned());
+        let member = ShownMember { node, name, revoked: false, logs: Some(logs) };
+        let last = cut(&member).unwrap();
+        assert_eq!(last.len(), FOLLOWS_MAX);
+        assert_eq!(last.iter().map(|head| head.seq).min(), Some(11));
+    }
 }

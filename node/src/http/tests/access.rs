@@ -113,4 +113,7 @@ async fn a_node_that_is_behind_says_so() {
     client.bulk("", line).await.problem(503, "not-ready");
     // Not even an empty list: that would say that there never was a customer.
     client.get("/v1/customers").await.problem(503, "not-ready");
+    // Who belongs to the network is known all the same, and is what helps it to catch up.
+    let roster = client.get("/v1/network/roster").await.ok(200);
+    assert_eq!(roster["height"], 2);
 }

@@ -54,7 +54,11 @@ fn frame() -> impl Strategy<Value = Frame> {
         (any::<u64>(), digests(), linked()).prop_map(|(clock_ms, digests, linked)| {
             Frame::Heartbeat(Heartbeat { clock_ms, digests, linked })
         }),
-        prop::collection::vec(told(), 0..5).prop_map(Frame::Vector),
+        prop::collection::vec(told(), 0..5).prop_map(|mut told| {
+            told.sort_by_key(|entry| entry.log);
+            told.dedup_by_key(|entry| entry.log);
+            Frame::Vector(told)
+        }),
         ack.prop_map(|entries| {
             let entries = entries.into_iter().map(|(log, seq)| (LogId::from_bytes(log), seq));
             Frame::Ack(entries.collect())

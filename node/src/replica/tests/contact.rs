@@ -4,8 +4,8 @@ use super::net::{NAMES, Net, record};
 use crate::replica::event::{Event, LinkId};
 use crate::replica::frame::{Digests, Frame, Heartbeat, Hello};
 use crate::replica::limits::{
-    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BLOCK_BYTES_MAX, COURTESY_MS, ROSTER_FRAME_BYTES,
-    VECTOR_ENTRIES_MAX,
+    BACKOFF_MS_MAX, BACKOFF_MS_MIN, BLOCK_BYTES_MAX, COURTESY_MS, HEARTBEAT_MS, ROSTER_FRAME_BYTES,
+    STALL_MS, VECTOR_ENTRIES_MAX,
 };
 use crate::replica::roster::Signer;
 
@@ -187,4 +187,47 @@ fn a_peer_that_says_hello_and_then_misbehaves_is_called_ever_more_seldom() {
     }
     let due = net.nodes[0].replica.peers.values().map(|peer| peer.dial_at_ms).max().unwrap();
     assert!(due - net.now_ms > BACKOFF_MS_MAX / 2);
+}
+
+#[test]
+fn a_clock_that_is_set_back_by_an_hour_stops_no_timer() {
+    let mut net = Net::new(2);
+    let peer = net.nodes[1].key.key();
+    net.event(0, Event::Tick);
+    net.event(0, Event::DialFailed { peer, reason: "no route".to_owned() });
+    net.now_ms -= 3_600_000;
+    net.event(0, Event::Tick);
+    net.now_ms += BACKOFF_MS_MAX;
+    assert!(net.event(0, Event::Tick).contains(&"dial b at b.example:7400".to_owned()));
+    // With a link: heartbeats, and vectors when nothing moves.
+    let link = net.meet(0, 1);
+    net.now_ms -= 3_600_000;
+    net.event(0, Event::Tick);
+    net.now_ms += HEARTBEAT_MS;
+    assert!(net.event(0, Event::Tick).contains(&"to b: heartbeat".to_owned()));
+    net.settle();
+    net.now_ms += STALL_MS;
+    let digests = Digests { history: [2; 32], ..net.nodes[0].replica.digests() };
+    let beat = Heartbeat { clock_ms: net.now_ms, digests, linked: Vec::new() };
+    let said = net.inject(link, 0, Frame::Heartbeat(beat).encode());
+    assert!(said.iter().any(|said| said.starts_with("to b: vector")), "{said:?}");
+    // The peer's clock did not step: what it said before is still right.
+    let offset = net.nodes[0].replica.peers[&peer].clock_offset_ms;
+    assert!(offset.abs() < 10_000, "{offset}");
+}
+
+#[test]
+fn two_alarms_that_take_turns_are_told_once_each() {
+    let mut net = Net::new(2);
+    let link = net.meet(0, 1);
+    let ours = net.nodes[0].replica.digests();
+    let golden = Digests { golden: [0; 32], ..ours };
+    let control = Digests { control: [0; 32], ..ours };
+    let mut told = Vec::new();
+    for digests in [golden, control, golden, control] {
+        let beat = Heartbeat { clock_ms: net.now_ms, digests, linked: Vec::new() };
+        told.extend(net.inject(link, 0, Frame::Heartbeat(beat).encode()));
+    }
+    told.retain(|said| said.starts_with("alarm"));
+    assert_eq!(told.len(), 2, "{told:?}");
 }

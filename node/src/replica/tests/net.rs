@@ -468,6 +468,13 @@ impl Forger {
         Self { key, region: region(at), opening, log, last: None, epoch, roster }
     }
 
+    /// Turns to a log not opened yet, after the end named.
+    pub(super) fn reopen(&mut self, incarnation: u64, nonce: u64, predecessor: Option<Head>) {
+        self.opening = Opening { node: self.key.key(), incarnation, nonce, predecessor };
+        self.log = self.opening.log_id(&self.roster.network_id());
+        self.last = None;
+    }
+
     /// What the next change must carry.
     pub(super) fn next(&self) -> Author {
         let seq = self.last.map_or(0, |head| head.seq) + 1;

@@ -1,7 +1,12 @@
 //! What becomes of a client's write.
 
 use super::net::{Net, START_MS, record, request, source, stated};
+use crate::kv::{Op, View};
+use crate::replica::event::LinkId;
 use crate::replica::event::{Effect, Precondition, WriteRefusal, WriteRequest};
+use crate::replica::frame::{Frame, Heartbeat};
+use crate::replica::layout;
+use crate::replica::limits::HEARTBEAT_MS;
 
 fn with(precondition: Precondition, mut request: WriteRequest) -> WriteRequest {
     request.records[0].precondition = precondition;
@@ -125,7 +130,7 @@ fn a_write_of_many_records_is_one_commit_or_none() {
     assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::Exists { .. })));
     many.records[99].precondition = Precondition::None;
     many.records.push(one);
-    assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::TooLarge { .. })));
+    assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::Invalid { .. })));
     many.records[100].record = record(100);
     assert!(matches!(net.write(0, many), Err(WriteRefusal::TooLarge { .. })));
     let mut huge = request(0, record(1), &[]);
@@ -170,6 +175,42 @@ fn a_clock_that_is_wrong_the_other_way_refuses_writes_too() {
 }
 
 #[test]
+fn one_wrong_clock_in_a_network_of_three_stops_nobody_else() {
+    for wrong in [u64::MAX, 0, START_MS + 3_600_000] {
+        let mut net = Net::new(3);
+        net.meet(0, 1);
+        let link = net.meet(0, 2);
+        let digests = net.nodes[2].replica.digests();
+        let beat = Heartbeat { clock_ms: wrong, digests, linked: Vec::new() };
+        net.inject(link, 0, Frame::Heartbeat(beat).encode());
+        let written = net.write(0, request(0, record(1), &[("x/name", "A")]));
+        assert!(written.is_ok(), "{wrong}: {written:?}");
+    }
+}
+
+#[test]
+fn a_clock_counts_as_long_as_there_is_a_link() {
+    let mut net = Net::new(3);
+    net.meet(0, 1);
+    let link = net.meet(0, 2);
+    net.now_ms += 6 * 60_000;
+    net.join(1, 2);
+    net.now_ms -= 6 * 60_000;
+    for (at, link) in [(1, LinkId(1)), (2, link)] {
+        let beat = Heartbeat {
+            clock_ms: net.now_ms + 6 * 60_000,
+            digests: net.nodes[at].replica.digests(),
+            linked: Vec::new(),
+        };
+        net.inject(link, 0, Frame::Heartbeat(beat).encode());
+    }
+    let refused = net.write(0, request(0, record(1), &[("x/name", "A")]));
+    assert_eq!(refused, Err(WriteRefusal::ClockSkew { offset_s: -360 }));
+    net.cut(link);
+    assert!(net.write(0, request(0, record(1), &[("x/name", "A")])).is_ok());
+}
+
+#[test]
 fn times_of_one_log_rise_though_the_clock_falls_back() {
     let mut net = Net::new(1);
     net.set(0, record(1), &[("x/name", "A")]);
@@ -193,4 +234,70 @@ fn a_node_that_is_no_member_and_a_source_of_another_region() {
     let mut foreign = request(0, record(1), &[("x/name", "A")]);
     foreign.source = source(1);
     assert!(net.write(0, foreign).is_ok());
+}
+
+#[test]
+fn a_record_that_is_written_often_does_not_age() {
+    let mut net = Net::new(1);
+    let said = |letter: usize| {
+        let letter = char::from(b'a' + u8::try_from(letter % 26).unwrap()).to_string();
+        letter.repeat(60 << 10)
+    };
+    let mut refused = None;
+    for times in 0..80 {
+        match net.write(0, request(0, record(1), &[("x/name", &said(times))])) {
+            Ok(_) => assert!(times < 70, "{times}"),
+            Err(refusal) => {
+                refused = Some(refusal);
+                break;
+            }
+        }
+    }
+    let Some(WriteRefusal::RecordFull { what, .. }) = refused else { panic!("{refused:?}") };
+    assert!(what.starts_with("its history has"), "{what}");
+    // What it says counts by itself.
+    let texts: Vec<(String, String)> = (0..5).map(|n| (format!("x/n{n}"), said(n))).collect();
+    let mut last = None;
+    for (path, text) in &texts {
+        last = Some(net.write(0, request(0, record(2), &[(path, text)])));
+    }
+    let Some(Err(WriteRefusal::RecordFull { what, .. })) = last else { panic!("{last:?}") };
+    assert!(what.starts_with("what its sources say"), "{what}");
+}
+
+#[test]
+fn input_that_breaks_a_rule_is_not_called_too_large() {
+    let mut net = Net::new(1);
+    let long = "y".repeat(65 << 10);
+    let twice = request(0, record(1), &[("x/name", "A"), ("x/name", "B")]);
+    let long = request(0, record(1), &[("x/name", &long)]);
+    let mut named_twice = request(0, record(1), &[("x/name", "A")]);
+    named_twice.records.push(named_twice.records[0].clone());
+    for wrong in [twice, long, named_twice] {
+        let refused = net.write(0, wrong);
+        assert!(matches!(refused, Err(WriteRefusal::Invalid { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn answers_of_a_busy_day_are_forgotten_in_time() {
+    let mut net = Net::new(1);
+    let day = super::super::day(net.now_ms);
+    let answer = |day: u32, number: u32| {
+        Op::Put(layout::request_key(day, &number.to_string()), b"{}".to_vec())
+    };
+    let old = (0..2_500).map(|number| answer(day - 2, number));
+    let kept = (0..50).flat_map(|number| [answer(day - 1, number), answer(day, number)]);
+    let all: Vec<Op> = old.chain(kept).collect();
+    net.nodes[0].store.apply(&all);
+    let answers = |net: &Net| {
+        let view: &dyn View = &net.nodes[0].store;
+        view.scan(&[layout::REQUEST], &[layout::REQUEST], 10_000).unwrap().len()
+    };
+    net.tick(HEARTBEAT_MS);
+    assert_eq!(answers(&net), 1_600);
+    net.wait(3);
+    assert_eq!(answers(&net), 100);
+    // Nothing is read and nothing is written when none is old.
+    assert_eq!(net.tick(HEARTBEAT_MS), [""; 0]);
 }

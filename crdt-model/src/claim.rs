@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::id::{CommitRef, LogId, Region, SourceName};
-use crate::path::AttributePath;
+use crate::path::{AttributePath, ClaimKey};
 use crate::time::Hlc;
 use crate::value::{Assertion, CellError, Statement, Value};
 
@@ -42,6 +42,15 @@ pub struct Claim {
     pub assertion: Result<Assertion, CellError>,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+/// One claim to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimEdit {
+    /// The attribute and the source.
+    pub key: ClaimKey,
+    /// What the source says.
+    pub assertion: Assertion,
 }
 
 /// What a change had seen: for every log, the last commit of it on this record, itself included.

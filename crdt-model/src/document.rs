@@ -41,10 +41,10 @@ mod refusal;
 mod registers;
 #[cfg(test)]
 mod tests;
-mod version;
 
 pub use self::refusal::{QuarantineCode, Refusal};
-pub use self::version::{Version, VersionError};
+pub use crate::claim::ClaimEdit;
+pub use crate::version::{Version, VersionError};
 
 // The limits belong to the commit format: another limit is another version of it.
 
@@ -71,15 +71,6 @@ pub struct Author {
     pub time: Hlc,
     /// The region of the node that writes.
     pub region: Region,
-}
-
-/// One claim to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimEdit {
-    /// The attribute and the source.
-    pub key: ClaimKey,
-    /// What the source says.
-    pub assertion: Assertion,
 }
 
 /// What a change says.

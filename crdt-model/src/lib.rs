@@ -21,3 +21,4 @@ pub mod survivorship;
 pub mod time;
 pub mod tree;
 pub mod value;
+pub mod version;

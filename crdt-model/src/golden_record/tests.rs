@@ -125,16 +125,7 @@ fn differences_name_what_appeared_went_and_changed() {
 
 #[test]
 fn the_sentences_are_fit_for_a_clerk() {
-    for (reason, sentence) in of_losers().into_iter().chain(of_absentees()) {
-        let resolution = contest(reason);
-        let path = TERMS.parse().unwrap();
-        assert_eq!(resolution.losers[0].sentence(&path, &resolution), sentence);
-    }
-}
-
-/// Claims that took part, and lost.
-fn of_losers() -> Vec<(LossReason, &'static str)> {
-    vec![
+    let table = [
         (
             LossReason::NotOwner,
             "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): EMEA, the owner of company code 1000, decides on payment terms.",
@@ -180,20 +171,21 @@ fn of_losers() -> Vec<(LossReason, &'static str)> {
             LossReason::NotFollowed,
             "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): erp-emea decides here as on the attribute that this one follows.",
         ),
-        (
-            LossReason::Overridden,
-            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): a steward's override stands.",
-        ),
-    ]
+    ];
+    assert_sentences(&table);
 }
 
-/// Claims that did not take part.
-fn of_absentees() -> Vec<(LossReason, &'static str)> {
+#[test]
+fn whoever_took_no_part_is_told_why() {
     let text = "\"net thirty\" is not a code.".to_owned();
-    vec![
+    let table = [
         (
             LossReason::Released,
             "NT60 of crm-amer (AMER) does not take part: it was lifted by someone who had seen it.",
+        ),
+        (
+            LossReason::Overridden,
+            "NT60 of crm-amer (AMER) lost to NT30 of erp-emea (EMEA): a steward's override stands.",
         ),
         (
             LossReason::SourceChanged,
@@ -211,7 +203,17 @@ fn of_absentees() -> Vec<(LossReason, &'static str)> {
             LossReason::Invalid { text },
             "NT60 of crm-amer (AMER) does not take part: \"net thirty\" is not a code.",
         ),
-    ]
+    ];
+    assert_sentences(&table);
+}
+
+#[track_caller]
+fn assert_sentences(table: &[(LossReason, &str)]) {
+    for (reason, sentence) in table {
+        let resolution = contest(reason.clone());
+        let path = TERMS.parse().unwrap();
+        assert_eq!(resolution.losers[0].sentence(&path, &resolution), *sentence);
+    }
 }
 
 #[test]

@@ -6,8 +6,7 @@ use super::fact::ProposedEdit;
 use super::permission::{Denial, NEEDS_REQUEST, Who, judge};
 use super::request::RequestKind;
 use super::sensitive::needed;
-use crate::claim::ClaimSet;
-use crate::document::ClaimEdit;
+use crate::claim::{ClaimEdit, ClaimSet};
 use crate::policy::{NonOwner, Policy, Role};
 use crate::survivorship::owner;
 

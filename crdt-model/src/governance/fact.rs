@@ -10,11 +10,12 @@ use serde_json::Value as Json;
 
 use super::request::RequestKind;
 use crate::attribute::{Fault, Flaw, NAME_DIGEST, PRINCIPAL_MAX, TEXT_MAX, lookup, parse_date};
-use crate::document::{ClaimEdit, Version};
+use crate::claim::ClaimEdit;
 use crate::id::SourceName;
 use crate::path::{AttributePath, ClaimKey};
 use crate::time::Hlc;
 use crate::value::{Assertion, Cell, Scalar, Statement, Value, canonical_json};
+use crate::version::Version;
 
 const REQUEST: &str = "request";
 const OVERRIDE: &str = "override";

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::fact::{Fact, ProposedEdit, Verdict};
 use crate::attribute;
 use crate::claim::{Claim, ClaimSet, Effect, Origin};
-use crate::document::Version;
 use crate::id::{Region, SourceName};
 use crate::path::AttributePath;
 use crate::time::Hlc;
 use crate::value::{Assertion, Scalar, Value};
+use crate::version::Version;
 
 /// The most requests of one region on one record that are shown: of pending ones the first, of decided
 /// ones the latest.

@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use super::fact::{self, Override, ProposedEdit};
 use crate::attribute::{self, Class};
-use crate::claim::ClaimSet;
-use crate::document::ClaimEdit;
+use crate::claim::{ClaimEdit, ClaimSet};
 use crate::path::AttributePath;
 use crate::policy::{FourEyes, Policy, Rule};
 use crate::survivorship::resolve;

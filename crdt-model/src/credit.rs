@@ -179,7 +179,7 @@ pub fn effective_limit(golden: &GoldenRecord, segment: &str, day: Date) -> Optio
     let first = claims.iter().min_by_key(|(candidate, _)| {
         (candidate.origin.time, candidate.origin.commit, &candidate.source)
     });
-    let currency = shown.as_ref().or(first.map(|(_, money)| money))?.currency.clone();
+    let currency = shown.as_ref().or_else(|| first.map(|(_, money)| money))?.currency.clone();
     let alike = claims.iter().map(|(_, money)| money).filter(|money| money.currency == currency);
     let least = alike.min().cloned()?;
     let apart: BTreeSet<Money> = claims

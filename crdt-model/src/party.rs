@@ -110,7 +110,7 @@ impl<'a> Party<'a> {
         let mut findings = self.clearing_findings();
         findings.extend(self.vendor_blocks());
         findings.extend(self.bank_both_ways());
-        for (path, _) in &self.values {
+        for path in self.values.keys() {
             let other = match item_section(path) {
                 Some("tax_id") => self.tax_id_shared(path, &others(path)),
                 Some("relation/vendor") => vendor_linked_twice(path, &others(path)),

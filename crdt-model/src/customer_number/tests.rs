@@ -284,7 +284,7 @@ proptest! {
         bytes[at] = b'0' + (bytes[at] - b'0' + by) % 10;
         let wrong = String::from_utf8(bytes).unwrap();
         prop_assert!(wrong.parse::<CustomerNumber>().is_err(), "{wrong}");
-        let mut bytes = text.clone().into_bytes();
+        let mut bytes = text.into_bytes();
         if at < 10 && bytes[at] != bytes[at + 1] {
             bytes.swap(at, at + 1);
             let swapped = String::from_utf8(bytes).unwrap();

@@ -130,7 +130,7 @@ pub(super) fn read(
     }
     let mut made: Vec<Made> = by_id.into_values().flat_map(unite).collect();
     mark_surplus(&mut made);
-    let mut made = in_causal_order(claims, made);
+    let mut made = in_causal_order(claims, &made);
     judge(claims, &mut made, granted);
     made.into_iter().map(|made| made.transfer).collect()
 }
@@ -181,7 +181,7 @@ fn mark_surplus(made: &mut [Made]) {
 
 /// Puts what was seen before what saw it. Who had seen more comes later; what was made apart is
 /// ordered by time and commit.
-fn in_causal_order(claims: &ClaimSet, made: Vec<Made>) -> Vec<Made> {
+fn in_causal_order(claims: &ClaimSet, made: &[Made]) -> Vec<Made> {
     let seen = |later: &Made| {
         let counts = made.iter().filter(|earlier| earlier.transfer.fault.is_none());
         counts.filter(|earlier| has_seen(claims, later, earlier)).count()

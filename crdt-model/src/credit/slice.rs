@@ -24,9 +24,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 pub use self::transfer::{Transfer, TransferFault};
-use super::{Money, effective_limit, exposure, figure};
+use super::{Money, effective_limit, figure};
 use crate::attribute;
-use crate::claim::{Claim, ClaimSet};
+use crate::claim::{Claim, ClaimSet, Origin};
 use crate::finding::Finding;
 use crate::golden_record::GoldenRecord;
 use crate::id::Region;
@@ -50,7 +50,7 @@ pub struct Slice {
     pub received: i128,
     /// What it gave away, counted or not.
     pub given: i128,
-    /// What is drawn.
+    /// What is drawn, by the latest word of a node of the region.
     pub exposure: i64,
     /// What is drawn is in another currency, so nothing more may be.
     pub is_in_other_currency: bool,
@@ -115,7 +115,7 @@ impl Slices {
         };
         slices.read_grants(claims);
         if slices.is_dealt() {
-            slices.read_exposure(golden, day);
+            slices.read_exposure(claims);
             slices.read_transfers(claims);
         }
         slices
@@ -260,8 +260,32 @@ impl Slices {
         })
     }
 
-    fn read_exposure(&mut self, golden: &GoldenRecord, day: Date) {
-        for (region, money) in exposure(golden, &self.segment, day).regions {
+    /// Reads what each region says it has drawn. Nobody else's word counts here: a smaller figure by
+    /// another region must not make room.
+    fn read_exposure(&mut self, claims: &ClaimSet) {
+        let prefix = format!("credit/{}/exposure/", self.segment);
+        let mut latest: BTreeMap<Region, (&Origin, Money)> = BTreeMap::new();
+        for (claim, statement) in stated(claims, &prefix) {
+            let region = claim.path.as_str().strip_prefix(&prefix).and_then(|r| r.parse().ok());
+            let region: Option<Region> = region;
+            let (Some(region), Some(money)) = (region, Money::of(&statement.value)) else {
+                continue;
+            };
+            let author = &claim.origin.region;
+            if *author != region {
+                let text = format!(
+                    "{author} states an exposure of {region}. Only {region} reports its own, because \
+                     its slice is held against it. Withdraw it at {author}."
+                );
+                self.faults.push(Finding::new("exposure-not-own", claim.path.clone(), text));
+                continue;
+            }
+            let kept = latest.entry(region).or_insert_with(|| (&claim.origin, money.clone()));
+            if (kept.0.time, kept.0.commit) < (claim.origin.time, claim.origin.commit) {
+                *kept = (&claim.origin, money);
+            }
+        }
+        for (region, (_, money)) in latest {
             let is_other = self.limit.as_ref().is_none_or(|limit| limit.currency != money.currency);
             let slice = self.regions.entry(region).or_default();
             slice.exposure = money.amount;

@@ -284,6 +284,36 @@ fn a_region_may_pay_back_what_it_drew_too_much() {
     assert_eq!(code(network.write(1, &[("exposure/AMER", &money(651))])), "slice-exceeded");
 }
 
+/// What slices are for: the same two regions apart, once watching the headroom, once their slices.
+#[test]
+fn headroom_alone_is_exceeded_where_slices_are_not() {
+    let mut apart = Network::new(&["EMEA", "AMER"]);
+    apart.write(0, &[("limit", &money(1_000))]).unwrap();
+    apart.sync_all();
+    for (node, edit) in [(0, "exposure/EMEA"), (1, "exposure/AMER")] {
+        let left = network::headroom(&apart, node);
+        assert!(left >= 700, "{left}");
+        apart.write(node, &[(edit, &money(700))]).unwrap();
+    }
+    apart.sync_all();
+    assert_eq!(network::headroom(&apart, 0), -400);
+    let mut sliced = network();
+    assert_eq!(code(sliced.write(0, &[("exposure/EMEA", &money(700))])), "slice-exceeded");
+    assert_eq!(code(sliced.write(1, &[("exposure/AMER", &money(700))])), "slice-exceeded");
+}
+
+#[test]
+fn nobody_makes_room_by_reporting_anothers_exposure() {
+    let mut network = network();
+    network.write(1, &[("exposure/AMER", &money(400))]).unwrap();
+    network.sync_all();
+    network.force(0, &[("exposure/AMER", &money(0))]);
+    network.sync_all();
+    let slices = network.slices(1);
+    assert_eq!(slices.available(&region("AMER")), 0);
+    assert_eq!(codes(&slices), ["exposure-not-own"]);
+}
+
 #[test]
 fn no_more_transfers_count_than_one_region_may_make() {
     let mut network = Network::new(&["EMEA", "AMER"]);

@@ -33,7 +33,9 @@ impl PolicyFile {
         };
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| refused(&"this is neither a policy in TOML nor a signed one."))?;
-        bundle::read(text).map(|policy| Self::Written(Box::new(policy))).map_err(|error| refused(&sentence(&error)))
+        bundle::read(text)
+            .map(|policy| Self::Written(Box::new(policy)))
+            .map_err(|error| refused(&sentence(&error)))
     }
 
     pub(super) fn policy(&self) -> &Policy {

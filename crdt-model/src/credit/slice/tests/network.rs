@@ -114,9 +114,12 @@ impl Network {
     }
 
     pub(super) fn slices_of(&self, claims: &ClaimSet) -> Slices {
+        Slices::of(&self.policy, claims, &self.golden(claims), SEGMENT, DAY)
+    }
+
+    fn golden(&self, claims: &ClaimSet) -> GoldenRecord {
         let resolved = resolve(&self.policy, claims);
-        let golden = GoldenRecord::from_resolved(RecordId::from_bytes([7; 16]), &resolved);
-        Slices::of(&self.policy, claims, &golden, SEGMENT, DAY)
+        GoldenRecord::from_resolved(RecordId::from_bytes([7; 16]), &resolved)
     }
 
     /// Writes through the door.
@@ -165,6 +168,12 @@ impl Network {
             self.sync(0, node);
         }
     }
+}
+
+/// What a node believes is left of the limit.
+pub(super) fn headroom(network: &Network, node: usize) -> i128 {
+    let golden = network.golden(&network.claims(node));
+    crate::credit::headroom(&golden, SEGMENT, DAY).unwrap().left
 }
 
 fn full(path: &str) -> AttributePath {

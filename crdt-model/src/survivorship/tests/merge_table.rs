@@ -40,9 +40,7 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (line, columns) in lines() {
         match columns[..] {
-            [row, path, how, claims, survivor, conflict] => {
-                cases.push(case(line, row, path, how, claims, survivor, conflict));
-            }
+            [_, _, _, _, _, _] => cases.push(case(line, &columns)),
             [_, "later" | "differs", _] => {}
             _ => panic!("not a row: {line}"),
         }
@@ -50,15 +48,10 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn case(
-    line: &'static str,
-    row: &str,
-    path: &str,
-    how: &str,
-    written: &str,
-    survivor: &str,
-    conflict: &str,
-) -> Case {
+fn case(line: &'static str, columns: &[&str]) -> Case {
+    let [row, path, how, written, survivor, conflict] = *columns else {
+        panic!("not a case: {line}")
+    };
     let is_apart = word(line, how, "apart", "sequential");
     let path: AttributePath = path.parse().unwrap();
     let said: Vec<(&str, &str)> =

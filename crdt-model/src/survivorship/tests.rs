@@ -1,8 +1,11 @@
 //! The rules as tables: claims on top, what survives and why below.
 
 mod chosen;
+mod histories;
 mod merge_table;
 mod properties;
+mod reference;
+mod samples;
 mod scenario;
 mod timeline;
 

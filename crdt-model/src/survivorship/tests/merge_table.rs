@@ -48,9 +48,9 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-fn case(line: &'static str, columns: &[&'static str]) -> Case {
-    let [row, path, how, written, survivor, conflict] = columns[..] else {
-        panic!("not a case: {line}");
+fn case(line: &'static str, columns: &[&str]) -> Case {
+    let [row, path, how, written, survivor, conflict] = *columns else {
+        panic!("not a case: {line}")
     };
     let is_apart = word(line, how, "apart", "sequential");
     let path: AttributePath = path.parse().unwrap();

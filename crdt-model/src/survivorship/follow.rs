@@ -25,22 +25,25 @@ pub(super) struct Leader {
 impl Leader {
     /// Resolves what an attribute follows.
     pub(super) fn of(field: &Field<'_>, home: &Home<'_>) -> Self {
-        if field.path.as_str() == HOME_REGION {
-            // Whoever owns the record's attributes is not known before the home region is.
-            return Self::along(field, &Home::founded(field.claims), &mut Vec::new());
-        }
         Self::along(field, home, &mut Vec::new())
     }
 
     /// `trail` are the attributes that led here; none of them is followed again.
     fn along(field: &Field<'_>, home: &Home<'_>, trail: &mut Vec<AttributePath>) -> Self {
+        if field.rule != Rule::Follow {
+            return Self::default();
+        }
         trail.push(field.path.clone());
-        let next = (field.rule == Rule::Follow).then(|| followed(field)).flatten();
+        let next = followed(field);
         let Some(path) = next.filter(|path| trail.len() <= CHAIN_MAX && !trail.contains(path))
         else {
             return Self::default();
         };
         let (policy, claims) = (field.policy, field.claims);
+        // Whoever owns the record's attributes is not known before the home region is: what it follows
+        // is resolved without it, also for those that follow the home region.
+        let founded = (field.path.as_str() == HOME_REGION).then(|| Home::founded(claims));
+        let home = founded.as_ref().unwrap_or(home);
         let Some(field) = Field::read(policy, claims, on(claims, &path)) else {
             return Self::default();
         };

@@ -321,3 +321,38 @@ fn the_home_region_may_follow_without_asking_itself() {
          = disagreement",
     );
 }
+
+#[test]
+fn what_follows_the_home_region_follows_the_source_that_is_shown_there() {
+    let policy = policy(
+        &[("identity/home_region", Rule::Follow), (LANGUAGE, Rule::Follow)],
+        &[(LANGUAGE, "identity/home_region"), ("identity/home_region", "identity/account_group")],
+    );
+    // Before the customer has a home, EMEA founded it and its account group leads: erp-emea hands it
+    // over to AMER. That AMER's account group is shown from then on does not lead to another home.
+    let table = claims(
+        "1 | identity/account_group | erp-emea | EMEA | 10 |   | KEY
+         2 | identity/account_group | erp-amer | AMER | 20 | 1 | RETAIL
+         3 | identity/home_region   | erp-emea | EMEA | 10 |   | AMER
+         4 | identity/home_region   | erp-amer | AMER | 20 |   | EMEA
+         5 | general/language       | erp-emea | EMEA | 10 |   | de
+         6 | general/language       | erp-amer | AMER | 20 |   | en",
+    );
+    check_under(
+        &policy,
+        "identity/home_region",
+        &table,
+        "+ AMER erp-emea
+         - EMEA erp-amer: not-followed
+         = conflict",
+    );
+    check_under(
+        &policy,
+        LANGUAGE,
+        &table,
+        "+ de erp-emea
+         - en erp-amer: not-followed
+         = conflict",
+    );
+    assert_eq!(policy.lint(), Ok(()), "governors may choose it");
+}

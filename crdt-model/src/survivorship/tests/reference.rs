@@ -142,8 +142,11 @@ impl<'a> Reference<'a> {
                 let trail = [trail, &[question.path]].concat();
                 let next = self.terms.follows.get(&question.path);
                 let next = next.filter(|next| !trail.contains(next));
-                let leader = next
-                    .and_then(|path| self.survivor(Question { path: *path, ..question }, &trail));
+                // What the home region follows is asked for as before the customer had a home.
+                let home = question.home && SAMPLES[question.path].path != HOME;
+                let leader = next.and_then(|path| {
+                    self.survivor(Question { path: *path, home, ..question }, &trail)
+                });
                 let led = only(&live, |put| leader.is_some_and(|it| it.source == put.source));
                 self.last(if led.is_empty() { &live } else { &led })
             }

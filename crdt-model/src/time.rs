@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// One reading of the hybrid logical clock. Orders as a number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Hlc(u64);
 
@@ -65,6 +65,16 @@ impl Hlc {
         let ms = i64::try_from(self.ms()).unwrap_or(i64::MAX);
         jiff::Timestamp::from_millisecond(ms)
             .map_or_else(|_| "+9999".to_owned(), |time| format!("{time:.3}"))
+    }
+}
+
+/// Takes the number that [`Hlc::as_u64`] gives; one that [`Hlc::from_u64`] refuses is an error.
+impl<'de> Deserialize<'de> for Hlc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = u64::deserialize(deserializer)?;
+        Self::from_u64(value).ok_or_else(|| {
+            de::Error::custom(format_args!("{value} is later than the last reading of the clock"))
+        })
     }
 }
 

@@ -378,6 +378,10 @@ impl<S: Store> Driver<S> {
         if !Arc::ptr_eq(&self.policy.borrow(), policy) {
             self.policy.send_replace(Arc::clone(policy));
         }
+        if deferred.iter().any(|action| matches!(action, Action::Reply { .. })) {
+            // Who was answered must not read a status that does not know of it.
+            self.show_status_now();
+        }
         deferred.into_iter().for_each(|action| self.perform(action));
         Ok(())
     }
@@ -446,9 +450,15 @@ impl<S: Store> Driver<S> {
         let now = self.clock.now_ms();
         self.status_is_old = is_soon(now, self.status_at_ms, STATUS_MS);
         if !self.status_is_old {
-            self.status_at_ms = now;
-            self.status.send_replace(Arc::new(self.replica.status(now)));
+            self.show_status_now();
         }
+    }
+
+    fn show_status_now(&mut self) {
+        let now = self.clock.now_ms();
+        self.status_at_ms = now;
+        self.status_is_old = false;
+        self.status.send_replace(Arc::new(self.replica.status(now)));
     }
 }
 

@@ -5,6 +5,7 @@
 mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod demo; // the demo: converges, explains itself, leaves nothing behind
+mod disk_full; // a disk that fills up under a node: one sentence, an exit code, nothing lost
 mod examples; // every example runs and ends as it says
 mod governance; // the policy from a governor's file to every node, requests and approvals across regions
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency

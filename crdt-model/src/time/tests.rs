@@ -21,6 +21,12 @@ proptest! {
     }
 
     #[test]
+    fn a_number_that_is_no_reading_is_not_read(value in value()) {
+        let read = serde_json::from_value::<Hlc>(serde_json::json!(value));
+        prop_assert_eq!(read.ok(), Hlc::from_u64(value));
+    }
+
+    #[test]
     fn every_reading_has_a_text(wall in any::<u64>()) {
         prop_assert!(!Hlc::from_ms(wall).to_rfc3339().is_empty());
     }
@@ -45,4 +51,13 @@ fn readings_are_what_people_expect() {
     assert!(Hlc::from_ms(5).tick(3) > Hlc::from_ms(5));
     // The largest reading that commits carry stays within what they carry.
     assert_eq!(Hlc::from_ms(7).tick(7).ms(), 7);
+}
+
+#[test]
+fn the_refusal_of_a_number_names_it() {
+    let last = u64::MAX >> 1;
+    assert_eq!(serde_json::from_str::<Hlc>(&last.to_string()).unwrap(), Hlc(last));
+    let error = serde_json::from_str::<Hlc>(&(last + 1).to_string()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("9223372036854775808 is later than the last reading"), "{text}");
 }

@@ -46,7 +46,6 @@ const RULES: &[Rule] = &[
     Rule { module: "kv", names: &[], never: IMPURE },
     Rule { module: "clock", names: &[], never: &["tokio", "quinn", "sled", "axum"] },
     Rule { module: "replica", names: &["kv"], never: IMPURE },
-    Rule { module: "replica", names: &["kv"], never: &["Arc"] },
     Rule { module: "identity", names: &["replica"], never: &["tokio", "quinn", "sled", "axum"] },
     Rule { module: "store", names: &["kv"], never: &["tokio", "quinn", "axum", "async"] },
     Rule { module: "relay", names: &[], never: &["quinn", "sled", "axum"] },

@@ -4,12 +4,17 @@ use crate::policy::{CODES, bundle};
 
 const TEMPLATE: &str = include_str!("../../../../examples/policy/policy.toml");
 const DOCUMENT: &str = include_str!("../../../../docs/policy.md");
+const SURVIVORSHIP: &str = include_str!("../../../../docs/survivorship.md");
 
 /// The blocks of the document: what stands behind the fence, the line, and the text.
 fn blocks() -> Vec<(&'static str, usize, String)> {
+    blocks_of(DOCUMENT)
+}
+
+fn blocks_of(document: &'static str) -> Vec<(&'static str, usize, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(&str, usize, String)> = None;
-    for (number, line) in DOCUMENT.lines().enumerate() {
+    for (number, line) in document.lines().enumerate() {
         match (line.strip_prefix("```"), &mut open) {
             (Some(kind), None) => open = Some((kind, number + 1, String::new())),
             (Some(_), Some(_)) => blocks.extend(open.take()),
@@ -41,6 +46,21 @@ fn known(text: &str) -> Vec<String> {
 
 fn keys() -> Vec<String> {
     known("version = 1\nzzzzzzzz = 1\n")
+}
+
+#[test]
+fn the_worked_example_of_survivorship_can_be_put_in_force() {
+    let blocks = blocks_of(SURVIVORSHIP);
+    let whole: Vec<_> = blocks.iter().filter(|(kind, ..)| *kind == "toml complete").collect();
+    assert_eq!(whole.len(), 2);
+    for (_, line, text) in whole {
+        assert_eq!(fault(text), None, "docs/survivorship.md:{line}");
+    }
+    let website = bundle::read(&blocks[0].2).unwrap();
+    assert_eq!(website.source_kinds, ["register", "manual", "erp", "crm"]);
+    let path = "general/website".parse().unwrap();
+    let rule = website.rule_for(crate::attribute::lookup(&path), &path);
+    assert_eq!(rule, crate::policy::Rule::SourcePriority);
 }
 
 #[test]

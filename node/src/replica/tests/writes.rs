@@ -130,7 +130,7 @@ fn a_write_of_many_records_is_one_commit_or_none() {
     assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::Exists { .. })));
     many.records[99].precondition = Precondition::None;
     many.records.push(one);
-    assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::Invalid { .. })));
+    assert!(matches!(net.write(0, many.clone()), Err(WriteRefusal::Malformed { .. })));
     many.records[100].record = record(100);
     assert!(matches!(net.write(0, many), Err(WriteRefusal::TooLarge { .. })));
     let mut huge = request(0, record(1), &[]);
@@ -275,7 +275,7 @@ fn input_that_breaks_a_rule_is_not_called_too_large() {
     named_twice.records.push(named_twice.records[0].clone());
     for wrong in [twice, long, named_twice] {
         let refused = net.write(0, wrong);
-        assert!(matches!(refused, Err(WriteRefusal::Invalid { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(WriteRefusal::Malformed { .. })), "{refused:?}");
     }
 }
 

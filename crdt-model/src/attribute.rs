@@ -21,10 +21,12 @@ pub use self::fault::{CODES, Fault};
 pub use self::key::KeyType;
 pub use self::table::table;
 use crate::id::RecordKind;
-use crate::path::AttributePath;
+use crate::path::{AttributePath, unescape};
 use crate::value::{Assertion, Scalar, Value};
 
-pub(crate) use self::check::{check_scalar, date as parse_date, is_forbidden, is_iban};
+pub(crate) use self::check::{
+    CheckedPath, check_scalar, date as parse_date, is_forbidden, is_iban,
+};
 pub(crate) use self::checksum::{digits, is_luhn, is_mod_11_10, luhn_sum, mod_97, weighted};
 pub(crate) use self::fault::{Flaw, quote};
 use self::index::facts;
@@ -148,11 +150,14 @@ impl Attribute {
     /// `[("company_code", "1000")]`.
     #[must_use]
     pub fn placeholders(&self, path: &AttributePath) -> Vec<(&'static str, String)> {
-        let named = |(pattern, segment): (&'static str, String)| {
+        if self.keys.is_empty() {
+            return Vec::new();
+        }
+        let named = |(pattern, escaped): (&'static str, &str)| {
             let name = pattern.strip_prefix('{')?.strip_suffix('}')?;
-            Some((name, segment))
+            Some((name, unescape(escaped)))
         };
-        self.pattern.split('/').zip(path.segments()).filter_map(named).collect()
+        self.pattern.split('/').zip(path.as_str().split('/')).filter_map(named).collect()
     }
 
     /// Whether a path names one item of a set or collection, such as one bank account: the last
@@ -191,7 +196,15 @@ impl Attribute {
     /// The first [`Fault`]: the path is not canonical, the value is of the wrong type or shape, over
     /// a limit, or disagrees with the item that the path names.
     pub fn check(&self, path: &AttributePath, assertion: &Assertion) -> Result<(), Fault> {
-        check::check(self, path, assertion)
+        self.check_path(path)?.check(assertion)
+    }
+
+    /// The part of [`check`](Self::check) that is the same for every claim on a path.
+    pub(crate) fn check_path<'a>(
+        &'a self,
+        path: &'a AttributePath,
+    ) -> Result<CheckedPath<'a>, Fault> {
+        check::check_path(self, path)
     }
 
     /// The conservative order of two values: the greater one is the more conservative word of a

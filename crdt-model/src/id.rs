@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -149,13 +150,14 @@ impl From<RecordId> for String {
     }
 }
 
-/// A newtype over a short text with a fixed alphabet.
+/// A newtype over a short text with a fixed alphabet. Every claim and every explanation repeats one, so
+/// that a copy shares the text.
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $allowed:expr, $rule:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.
@@ -179,7 +181,7 @@ macro_rules! name_type {
                 if text.is_empty() || text.len() > $max || !text.chars().all(allowed) {
                     return Err(IdError::new($kind, text, $rule));
                 }
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             }
         }
 
@@ -193,7 +195,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                (*name.0).to_owned()
             }
         }
     };

@@ -153,7 +153,10 @@ fn escape(segment: &str) -> String {
 }
 
 /// Undoes [`escape`]; text that [`escape`] did not make comes back as something that escapes differently.
-fn unescape(segment: &str) -> String {
+pub(crate) fn unescape(segment: &str) -> String {
+    if !segment.contains('%') {
+        return segment.to_owned();
+    }
     let bytes = segment.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -41,14 +41,16 @@ pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
     let Governed { claims, requests } = govern(claims);
     let claims = claims.as_ref();
     let home = Home::resolve(policy, claims);
-    let mut resolved = Resolved { requests, ..Resolved::default() };
-    for group in claims.by_attribute() {
-        let Some(field) = Field::read(policy, claims, group) else { continue };
-        let ownership = Ownership::of(policy, claims, &home, field.path);
+    let attributes = claims.by_attribute().filter_map(|group| {
+        let field = Field::read(policy, claims, group)?;
+        let ownership = match field.asks_owner() {
+            true => Ownership::of(policy, claims, &home, field.path),
+            false => Ownership::Fixed(None),
+        };
         let leader = Leader::of(&field, &home);
-        resolved.attributes.insert(field.path.clone(), field.timeline(&ownership, &leader));
-    }
-    resolved
+        Some((field.path.clone(), field.timeline(&ownership, &leader)))
+    });
+    Resolved { attributes: attributes.collect(), requests }
 }
 
 /// The region whose word an attribute of a record asks for on a day; `None` where the rule asks for
@@ -104,7 +106,7 @@ impl<'a> Field<'a> {
             days.extend(ownership.days());
         }
         days.extend(leader.days());
-        let mut segments: Vec<Segment> = Vec::new();
+        let mut segments: Vec<Segment> = Vec::with_capacity(1 + days.len());
         for from in std::iter::once(None).chain(days.into_iter().map(Some)) {
             let resolution = self.resolution(from, ownership, leader);
             if segments.last().is_none_or(|before| before.resolution != resolution) {
@@ -122,16 +124,16 @@ impl<'a> Field<'a> {
         leader: &Leader,
     ) -> Resolution {
         let owner = if self.asks_owner() { ownership.on(day) } else { None };
-        let live: Vec<(usize, Live<'_>)> = (self.entries.iter().enumerate())
-            .filter_map(|(place, entry)| {
-                let standing = entry.fate.as_ref().ok().filter(|standing| standing.holds(day))?;
-                if entry.is_lifted(owner) {
-                    return None;
-                }
-                Some((place, Live { claim: entry.claim, value: standing.value }))
-            })
-            .collect();
-        let (places, live): (Vec<usize>, Vec<Live<'_>>) = live.into_iter().unzip();
+        // Room for all at once: most of what a resolution costs is memory.
+        let mut places: Vec<usize> = Vec::with_capacity(self.entries.len());
+        let mut live: Vec<Live<'_>> = Vec::with_capacity(self.entries.len());
+        for (place, entry) in self.entries.iter().enumerate() {
+            let Ok(standing) = &entry.fate else { continue };
+            if standing.holds(day) && !entry.is_lifted(owner) {
+                places.push(place);
+                live.push(Live { claim: entry.claim, value: standing.value });
+            }
+        }
         let contest = Contest {
             policy: self.policy,
             claims: self.claims,
@@ -143,27 +145,29 @@ impl<'a> Field<'a> {
         let overriding = |index: &usize| self.overrides[places[*index]];
         let overriding: Vec<usize> = (0..places.len()).filter(overriding).collect();
         let is_overridden = !overriding.is_empty();
-        let mut verdict =
+        let verdict =
             if is_overridden { contest.overridden(&overriding) } else { contest.decide(self.rule) };
         let winner = verdict.winner.map(|index| places[index]);
         let mut reasons: Vec<Option<LossReason>> = vec![None; self.entries.len()];
-        for (index, place) in places.iter().enumerate() {
-            reasons[*place] = verdict.reasons.remove(&index);
+        for (index, reason) in verdict.reasons {
+            reasons[places[index]] = Some(reason);
         }
-        let losers = (self.entries.iter().zip(reasons).enumerate())
-            .filter(|(place, _)| winner != Some(*place))
-            .map(|(_, (entry, reason))| Loser {
-                candidate: entry.candidate(),
-                reason: reason.unwrap_or_else(|| entry.absence(owner)),
-            })
-            .collect();
+        let lost = self.entries.len() - usize::from(winner.is_some());
+        let mut losers = Vec::with_capacity(lost);
+        for (place, (entry, reason)) in self.entries.iter().zip(reasons).enumerate() {
+            if winner != Some(place) {
+                let reason = reason.unwrap_or_else(|| entry.absence(owner));
+                losers.push(Loser { candidate: entry.candidate(), reason });
+            }
+        }
+        let disagreement = contest.disagrees();
         Resolution {
             rule: if is_overridden { Rule::Override } else { self.rule },
             owner: owner.filter(|_| !is_overridden).cloned(),
             winner: winner.map(|place| self.entries[place].candidate()),
             losers,
-            disagreement: contest.disagrees(),
-            conflict: contest.conflicts(),
+            disagreement,
+            conflict: disagreement && contest.conflicts(),
         }
     }
 

@@ -25,6 +25,9 @@ pub(super) struct Leader {
 impl Leader {
     /// Resolves what an attribute follows.
     pub(super) fn of(field: &Field<'_>, home: &Home<'_>) -> Self {
+        if field.rule != Rule::Follow {
+            return Self::default();
+        }
         Self::along(field, home, &mut Vec::new())
     }
 
@@ -44,7 +47,7 @@ impl Leader {
         // is resolved without it, also for those that follow the home region.
         let founded = (field.path.as_str() == HOME_REGION).then(|| Home::founded(claims));
         let home = founded.as_ref().unwrap_or(home);
-        let Some(field) = Field::read(policy, claims, on(claims, &path)) else {
+        let Some(field) = Field::read(policy, claims, on(claims, path.as_str())) else {
             return Self::default();
         };
         let leader = Self::along(&field, home, trail);
@@ -82,9 +85,9 @@ fn followed(field: &Field<'_>) -> Option<AttributePath> {
 }
 
 /// The claims on one attribute.
-fn on<'a>(claims: &'a ClaimSet, path: &AttributePath) -> &'a [Claim] {
+pub(super) fn on<'a>(claims: &'a ClaimSet, path: &str) -> &'a [Claim] {
     let claims = claims.claims();
-    let first = claims.partition_point(|claim| claim.path < *path);
-    let after = claims.partition_point(|claim| claim.path <= *path);
+    let first = claims.partition_point(|claim| claim.path.as_str() < path);
+    let after = claims.partition_point(|claim| claim.path.as_str() <= path);
     claims.get(first..after).unwrap_or_default()
 }

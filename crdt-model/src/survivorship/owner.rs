@@ -8,7 +8,7 @@
 use jiff::civil::Date;
 
 use super::Field;
-use super::follow::Leader;
+use super::follow::{self, Leader};
 use crate::claim::{self, ClaimSet};
 use crate::id::Region;
 use crate::path::AttributePath;
@@ -37,10 +37,7 @@ impl<'a> Home<'a> {
     /// region that made the record's first claim, unless the policy names another owner.
     pub(super) fn resolve(policy: &'a Policy, claims: &'a ClaimSet) -> Self {
         let Self { founder, .. } = Self::founded(claims);
-        let field = claims
-            .by_attribute()
-            .find(|group| group.first().is_some_and(|claim| claim.path.as_str() == HOME_REGION))
-            .and_then(|group| Field::read(policy, claims, group));
+        let field = Field::read(policy, claims, follow::on(claims, HOME_REGION));
         let segments = field.map(|field| {
             let owner = policy.owner_of(field.path).or(founder);
             let leader = Leader::of(&field, &Self::founded(claims));

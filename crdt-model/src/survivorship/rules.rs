@@ -1,6 +1,6 @@
 //! The rules: among the claims that hold on a day, which one survives, and why each other one does not.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::attribute::Attribute;
@@ -32,7 +32,7 @@ pub(super) struct Contest<'a> {
 #[derive(Default)]
 pub(super) struct Verdict {
     pub(super) winner: Option<usize>,
-    pub(super) reasons: BTreeMap<usize, LossReason>,
+    pub(super) reasons: Vec<(usize, LossReason)>,
 }
 
 impl Verdict {
@@ -104,32 +104,30 @@ impl Contest<'_> {
     /// its value and decided otherwise.
     pub(super) fn last_writer(&self, among: &[usize]) -> Verdict {
         let is_superseded = |place: &usize| among.iter().any(|by| self.supersedes(*by, *place));
-        let (superseded, latest): (Vec<usize>, Vec<usize>) =
-            among.iter().copied().partition(is_superseded);
+        let (superseded, latest) = split(among, is_superseded);
         // Real clocks have no cycle; forged ones must still give an answer.
         let open = if latest.is_empty() { among } else { &latest };
         let Some(winner) = open.iter().copied().max_by_key(|place| self.age(*place)) else {
             return Verdict::default();
         };
-        let mut verdict = Verdict { winner: Some(winner), reasons: BTreeMap::new() }
+        let reasons = Vec::with_capacity(self.live.len());
+        let mut verdict = Verdict { winner: Some(winner), reasons }
             .and(&latest, &LossReason::Older)
             .and(&superseded, &LossReason::Superseded);
-        verdict.reasons.remove(&winner);
+        verdict.reasons.retain(|(place, _)| *place != winner);
         verdict
     }
 
     fn source_priority(&self, among: &[usize]) -> Verdict {
-        let rank = |place: &usize| self.policy.rank(&self.live[*place].claim.source);
-        let best = among.iter().map(rank).min();
-        let (first, others): (Vec<usize>, Vec<usize>) =
-            among.iter().copied().partition(|place| Some(rank(place)) == best);
-        self.last_writer(&first).and(&others, &LossReason::LowerPriority)
+        self.highest(among, &LossReason::LowerPriority, |place| {
+            Reverse(self.policy.rank(&self.live[place].claim.source))
+        })
     }
 
     fn by_owner(&self, among: &[usize]) -> (Vec<usize>, Vec<usize>) {
         let speaks = |owner, place: usize| self.claims.speaks_for(self.live[place].claim, owner);
         let is_owner = |place: &usize| self.owner.is_some_and(|owner| speaks(owner, *place));
-        among.iter().copied().partition(is_owner)
+        split(among, is_owner)
     }
 
     /// The extreme value among those that can be compared with the value that stood first.
@@ -143,10 +141,8 @@ impl Contest<'_> {
         };
         let best = among.iter().fold(first, better);
         let order = |place: &usize| self.compare(*place, best);
-        let (ties, others): (Vec<usize>, Vec<usize>) =
-            among.iter().copied().partition(|place| order(place) == Some(Ordering::Equal));
-        let (apart, others): (Vec<usize>, Vec<usize>) =
-            others.into_iter().partition(|place| order(place).is_none());
+        let (ties, others) = split(among, |place| order(place) == Some(Ordering::Equal));
+        let (apart, others) = split(&others, |place| order(place).is_none());
         self.last_writer(&ties)
             .and(&apart, &LossReason::NotComparable)
             .and(&others, &LossReason::LessConservative)
@@ -156,7 +152,7 @@ impl Contest<'_> {
         let winner = among.iter().copied().min_by_key(|place| self.age(*place));
         let others: Vec<usize> =
             among.iter().copied().filter(|place| Some(*place) != winner).collect();
-        Verdict { winner, reasons: BTreeMap::new() }.and(&others, &LossReason::AlsoBlocks)
+        Verdict { winner, reasons: Vec::new() }.and(&others, &LossReason::AlsoBlocks)
     }
 
     /// The mirror of the last writer: drops whoever had seen another claim, then takes the earliest.
@@ -169,7 +165,7 @@ impl Contest<'_> {
         let winner = open.iter().copied().min_by_key(|place| self.age(*place));
         let others: Vec<usize> =
             among.iter().copied().filter(|place| Some(*place) != winner).collect();
-        Verdict { winner, reasons: BTreeMap::new() }.and(&others, &LossReason::Newer)
+        Verdict { winner, reasons: Vec::new() }.and(&others, &LossReason::Newer)
     }
 
     /// The value that most sources state. A source whose register two nodes wrote apart states both
@@ -200,15 +196,16 @@ impl Contest<'_> {
         reason: &LossReason,
         score: impl Fn(usize) -> S,
     ) -> Verdict {
-        let best = among.iter().map(|place| score(*place)).max();
-        let (highest, others): (Vec<usize>, Vec<usize>) =
-            among.iter().copied().partition(|place| Some(score(*place)) == best);
+        let scores: Vec<S> = among.iter().map(|place| score(*place)).collect();
+        let best = scores.iter().max();
+        let mut scores = scores.iter();
+        let (highest, others) = split(among, |_| scores.next() == best);
         self.last_writer(&highest).and(&others, reason)
     }
 
     fn follow(&self, among: &[usize]) -> Verdict {
         let is_leader = |place: &usize| Some(&self.live[*place].claim.source) == self.leader;
-        match among.iter().copied().partition::<Vec<usize>, _>(is_leader) {
+        match split(among, is_leader) {
             (led, _) if led.is_empty() => self.last_writer(among),
             (led, others) => self.last_writer(&led).and(&others, &LossReason::NotFollowed),
         }
@@ -241,4 +238,14 @@ impl Contest<'_> {
         }
         self.attribute?.compare(a, b)
     }
+}
+
+/// The places of which something holds, and the others.
+fn split(among: &[usize], mut holds: impl FnMut(&usize) -> bool) -> (Vec<usize>, Vec<usize>) {
+    let mut with = Vec::with_capacity(among.len());
+    let mut without = Vec::with_capacity(among.len());
+    for place in among {
+        if holds(place) { with.push(*place) } else { without.push(*place) }
+    }
+    (with, without)
 }

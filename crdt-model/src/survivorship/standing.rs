@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use crate::attribute::Attribute;
+use crate::attribute::{Attribute, CheckedPath, Fault};
 use crate::claim::{Claim, ClaimSet};
 use crate::golden_record::LossReason;
 use crate::id::Region;
@@ -81,12 +81,14 @@ pub(super) fn entries<'a>(
     group: &'a [Claim],
 ) -> Vec<Entry<'a>> {
     let mut releases = Vec::new();
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(group.len());
+    let known = attribute.zip(group.first());
+    let known = known.map(|(attribute, first)| attribute.check_path(&first.path));
     for claim in group {
         let fate = match &claim.assertion {
             Err(error) => Err(invalid(error.to_string())),
             Ok(Assertion::Tombstone) => continue,
-            Ok(assertion) => match (check(attribute, claim, assertion), assertion) {
+            Ok(assertion) => match (check(known.as_ref(), assertion), assertion) {
                 (Err(text), _) => Err(invalid(text)),
                 (Ok(()), Assertion::Stated(statement)) => Ok(standing(rule, statement)),
                 (Ok(()), Assertion::Release { .. } | Assertion::Tombstone) => {
@@ -113,14 +115,15 @@ const fn invalid(text: String) -> LossReason {
     LossReason::Invalid { text }
 }
 
-fn check(attribute: Option<&Attribute>, claim: &Claim, said: &Assertion) -> Result<(), String> {
+fn check(known: Option<&Result<CheckedPath<'_>, Fault>>, said: &Assertion) -> Result<(), String> {
     if let Assertion::Stated(statement) = said
         && !is_exact(&statement.value)
     {
         return Err("A whole number is beyond ±9007199254740991. State a smaller one.".to_owned());
     }
-    match attribute {
-        Some(attribute) => attribute.check(&claim.path, said).map_err(|fault| fault.text),
+    match known {
+        Some(Ok(path)) => path.check(said).map_err(|fault| fault.text),
+        Some(Err(fault)) => Err(fault.text.clone()),
         None => Ok(()),
     }
 }
@@ -151,6 +154,9 @@ fn is_exact(value: &Value) -> bool {
 
 /// Keeps the latest claims of each region.
 fn drop_surplus(entries: &mut [Entry<'_>]) {
+    if entries.len() <= CLAIMS_PER_REGION_MAX {
+        return;
+    }
     let mut by_region: BTreeMap<&Region, Vec<usize>> = BTreeMap::new();
     for (place, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.fate.is_ok()) {
         by_region.entry(&entry.claim.origin.region).or_default().push(place);

@@ -3,7 +3,7 @@
 //! Amounts of two currencies are never added or compared here: a rate is somebody's opinion of today,
 //! and the same record must give the same figures on every node.
 //!
-//! [`slice`] splits a limit among regions, so that regions apart cannot exceed it together.
+//! [`mod@slice`] splits a limit among regions, so that regions apart cannot exceed it together.
 
 pub mod slice;
 

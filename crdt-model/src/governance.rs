@@ -5,7 +5,7 @@
 //! `…/lease`, and `override/{path}`. None of them is an attribute of the golden record.
 //!
 //! [`govern`] says what they make of the other claims, alike on every node. [`judge`] says who may write
-//! what, alike at the door and at every receiver, and [`disposition`] what the door makes of a write.
+//! what, alike at the door and at every receiver, and [`disposition()`] what the door makes of a write.
 //! Which claim then survives is decided in [`crate::survivorship`].
 
 mod disposition;

@@ -45,6 +45,7 @@ impl Drop for Script {
 }
 
 /// Starts the script that this machine allows.
+#[expect(clippy::print_stderr, reason = "a reader of the output must know which disk was full")]
 fn start(dir: &Path, mount: &Path) -> Script {
     let in_namespace = |script: &str| {
         let mut command = Command::new("unshare");

@@ -1,7 +1,7 @@
 //! What a region may write about its slices: asked at the door, before a commit is made.
 //!
 //! Nothing is lost by a refusal. What peers wrote is never refused but judged by
-//! [`Slices`](super::Slices).
+//! [`Slices`].
 
 use super::{Money, Slices, TRANSFERS_MAX, TransferFault, figure, is_bounded};
 use crate::id::Region;

@@ -4,8 +4,8 @@
 //! No disk here. [`Memory`] is a view held in memory, [`Overlay`] a view over another one plus changes
 //! that are not in it yet. Keys sort as bytes.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 /// The longest key, in bytes. The shortest is one byte.
@@ -177,12 +177,15 @@ impl View for Memory {
     }
 }
 
+/// Keys and the values that they are to have; `None`: they are not to be there.
+pub(crate) type Values = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 /// A view over another one plus changes that are not in it yet, as if they were.
 ///
 /// The driver gives it to the pure core while a batch waits for its fsync.
 pub struct Overlay<'a> {
     base: &'a dyn View,
-    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pending: Cow<'a, Values>,
 }
 
 impl fmt::Debug for Overlay<'_> {
@@ -195,14 +198,19 @@ impl<'a> Overlay<'a> {
     /// A view of `base` without any pending change.
     #[must_use]
     pub fn new(base: &'a dyn View) -> Self {
-        Self { base, pending: BTreeMap::new() }
+        Self { base, pending: Cow::Owned(Values::new()) }
+    }
+
+    /// A view of `base` as if its keys had these values.
+    pub(crate) fn over(base: &'a dyn View, values: &'a Values) -> Self {
+        Self { base, pending: Cow::Borrowed(values) }
     }
 
     /// Adds changes on top, in order. The base is not touched.
     pub fn apply(&mut self, ops: &[Op]) {
         for op in ops {
             let (key, value) = op.clone().into_parts();
-            self.pending.insert(key, value);
+            self.pending.to_mut().insert(key, value);
         }
     }
 
@@ -213,7 +221,7 @@ impl<'a> Overlay<'a> {
             Some(value) => Op::Put(key, value),
             None => Op::Delete(key),
         };
-        self.pending.into_iter().map(op).collect()
+        self.pending.into_owned().into_iter().map(op).collect()
     }
 
     /// How many keys have a pending change.

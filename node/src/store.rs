@@ -33,10 +33,11 @@ pub use self::watermark::{Behind, Mark, Watermark, WatermarkError};
 pub trait Store: View + Send + Sync {
     /// Applies the changes in order, all or none; a reader never sees a part of them.
     ///
-    /// With `durable`, returns only when they and everything applied before survive a power cut.
-    /// Without, a later durable call or [`Store::sync`] covers them. Keep a call at or below about 1,000
-    /// changes and 4 MiB: it is written in one piece, readers wait meanwhile, and memory for it is
-    /// given back only afterwards.
+    /// With `durable`, returns only when they and everything applied before survive a power cut; readers
+    /// see the state before until then, and for good when the disk refuses. Without, readers see them at
+    /// once, and a later durable call or [`Store::sync`] covers them. Keep a call at or below about 1,000
+    /// changes and 4 MiB: it is written in one piece, readers wait while it goes into the engine (not for
+    /// its fsync), and memory for it is given back only afterwards.
     ///
     /// # Errors
     /// `Key`, `Reserved`, `TooLong`: nothing was changed. All others: what is on disk is not known, so nothing
@@ -59,7 +60,7 @@ pub trait Store: View + Send + Sync {
     /// which must not exist. Serves as backup, too. Changes wait until it is done.
     ///
     /// # Errors
-    /// When a value is damaged, or the copy cannot be written. This store was not changed; a partial copy
+    /// When a value is damaged, an earlier write failed, or the copy cannot be written. This store was not changed; a partial copy
     /// is left behind.
     fn compact(&self, into: &Path) -> Result<CompactReport, StoreError>;
 

@@ -75,6 +75,10 @@ impl SledStore {
 /// Copies every value of the store, checked, into a new store directory.
 pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, StoreError> {
     let source = &store.parts().engine;
+    // No batch is on its way to the disk, and none was refused by it: all that is there is durable, or
+    // was never said to be.
+    let _turn = store.writing();
+    source.check_running().map_err(|fault| StoreError::of(&store.parts().dir, fault))?;
     let read_fail = |fault| store.unreadable(&fault);
     let write_fail = |fault| StoreError::of(into, fault);
     let create = || {
@@ -93,7 +97,7 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
     let mut seen = Totals::default();
     let mut from = Vec::new();
     // Held to the end, so that the copy is one state of the store.
-    let totals = store.reading();
+    let gate = store.reading();
     loop {
         let entries = page(source, &from).map_err(read_fail)?;
         let mut batch = sled::Batch::default();
@@ -118,11 +122,11 @@ pub(super) fn copy(store: &SledStore, into: &Path) -> Result<CompactReport, Stor
             _ => break,
         }
     }
-    if seen != *totals {
+    if seen != gate.totals {
         let dir = store.parts().dir.clone();
-        return Err(StoreError::Incomplete { dir, expected: totals.keys, found: seen.keys });
+        return Err(StoreError::Incomplete { dir, expected: gate.totals.keys, found: seen.keys });
     }
-    drop(totals);
+    drop(gate);
     target.sync().map_err(write_fail)?;
     drop(target);
     sync_dir(into).map_err(|error| write_fail(error.into()))?;

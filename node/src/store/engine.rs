@@ -100,12 +100,17 @@ fn caught<T>(call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, Fault> 
     }
 }
 
+/// How a file is made durable: the one call that knows what a power cut would leave.
+pub(super) type Fsync = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
+
 /// An open engine. Dropping it closes it.
 pub(super) struct Engine {
     /// `None` only while it is dropped.
     db: Option<sled::Db>,
     /// Our own descriptor of the engine's log: fsync works on the file, whoever opened it.
     log: File,
+    /// The disk may be slow here, or refuse.
+    pub(super) fsync: Fsync,
     /// Set when a write failed: what is on disk is not known from then on.
     stopped: AtomicBool,
 }
@@ -120,7 +125,12 @@ impl Engine {
             .mode(sled::Mode::LowSpace);
         let db = caught(|| config.open())?;
         let log = OpenOptions::new().read(true).write(true).open(dir.join("db"))?;
-        let engine = Self { db: Some(db), log, stopped: AtomicBool::new(false) };
+        let engine = Self {
+            db: Some(db),
+            log,
+            fsync: Box::new(File::sync_data),
+            stopped: AtomicBool::new(false),
+        };
         // The engine never syncs these. Doing it at each open also covers a power cut right after creation.
         engine.sync()?;
         OpenOptions::new().read(true).write(true).open(dir.join("conf"))?.sync_all()?;
@@ -159,7 +169,7 @@ impl Engine {
         self.check_running()?;
         let flushed = self.call(|db| db.flush().map(drop));
         // `flush` hands the log to the kernel and does not wait for the disk.
-        let synced = flushed.and_then(|()| Ok(self.log.sync_data()?));
+        let synced = flushed.and_then(|()| Ok((self.fsync)(&self.log)?));
         self.stop_on_error(synced)
     }
 

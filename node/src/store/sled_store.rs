@@ -1,9 +1,10 @@
-//! The store on sled: values checked and chunked, one batch at a time, readers never in the middle of one.
+//! The store on sled: values checked and chunked, one batch at a time. Readers are never in the middle of
+//! one, and see it only when it is durable.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::compact;
 use super::engine::{Engine, Fault, count_blobs, disk_bytes};
@@ -17,7 +18,10 @@ use super::value::{
 };
 use super::walk::Walk;
 use super::{CompactReport, Store, StoreError, StoreStats, VerifyReport};
-use crate::kv::{KEY_MAX, KEY_RESERVED, Op, Pair, ReadError, View, last_key, prefix_end};
+use crate::kv::{
+    KEY_MAX, KEY_RESERVED, Op, Overlay, Pair, ReadError, ShowKey, Values, View, last_key,
+    prefix_end,
+};
 
 /// How many entries a walk over the store reads at a time.
 pub(super) const PAGE: usize = 256;
@@ -39,10 +43,21 @@ pub(super) struct Parts {
 /// At most one per directory. Calls block: keep them off async threads.
 pub struct SledStore {
     parts: Parts,
+    /// Held from the first change of a batch until its fsync returned: one batch at a time.
+    writer: Mutex<()>,
     /// Held for writing while a batch goes in: the engine's iterators would show it half applied.
-    gate: RwLock<Totals>,
+    gate: RwLock<Gate>,
     /// A walk of [`Store::verify`] under way, which batches keep up to date.
     walk: Walk,
+}
+
+/// What is known of the engine's content.
+pub(super) struct Gate {
+    /// Of all that is in the engine, durable or not.
+    pub(super) totals: Totals,
+    /// While a batch is on its way to the disk, and for good when the disk refused it: the values that
+    /// its keys had before. Readers see these, and so nothing that a power cut could take back.
+    before: Option<Result<Values, ReadError>>,
 }
 
 impl fmt::Debug for SledStore {
@@ -66,7 +81,8 @@ impl SledStore {
     }
 
     pub(super) const fn from_parts(parts: Parts, totals: Totals) -> Self {
-        Self { parts, gate: RwLock::new(totals), walk: Walk::new() }
+        let gate = RwLock::new(Gate { totals, before: None });
+        Self { parts, writer: Mutex::new(()), gate, walk: Walk::new() }
     }
 
     pub(super) fn into_parts(self) -> Parts {
@@ -75,6 +91,12 @@ impl SledStore {
 
     pub(super) const fn parts(&self) -> &Parts {
         &self.parts
+    }
+
+    /// Makes the disk slow, or refuse.
+    #[cfg(test)]
+    pub(super) fn set_fsync(&mut self, fsync: super::engine::Fsync) {
+        self.parts.engine.fsync = fsync;
     }
 
     /// The identity of the store.
@@ -90,9 +112,32 @@ impl SledStore {
     }
 
     /// Keeps batches out while it is held.
-    pub(super) fn reading(&self) -> RwLockReadGuard<'_, Totals> {
-        // The totals are set in one piece after a batch, so a panic while it was held leaves no harm.
+    pub(super) fn reading(&self) -> RwLockReadGuard<'_, Gate> {
+        // What it guards is set in whole pieces, so a panic while it was held leaves no harm.
         self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changing(&self) -> RwLockWriteGuard<'_, Gate> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the batch that is on its way to the disk, and keeps others out while it is held.
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads one state, without the batch that is on its way to the disk.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&dyn View) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let gate = self.reading();
+        let content = Content(&self.parts.engine);
+        match &gate.before {
+            None => read(&content),
+            Some(Ok(values)) => read(&Overlay::over(&content, values)),
+            Some(Err(error)) => Err(error.clone()),
+        }
     }
 
     /// A read that failed, for a walk over the store.
@@ -104,7 +149,7 @@ impl SledStore {
         StoreError::of(&self.parts.dir, fault)
     }
 
-    /// Applies the changes; the caller has checked them.
+    /// Applies the changes, not yet for readers; the caller has checked them and is the only writer.
     fn apply_checked(&self, ops: &[Op]) -> Result<(), Fault> {
         let engine = &self.parts.engine;
         // One key may change several times: the last one counts.
@@ -115,8 +160,8 @@ impl SledStore {
                 Op::Delete(key) => (key.as_slice(), None),
             })
             .collect();
-        let mut totals = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let mut next = *totals;
+        let mut next = self.reading().totals;
+        let mut before: Result<Values, ReadError> = Ok(Values::new());
         let mut changed = Vec::with_capacity(last.len());
         let mut batch = sled::Batch::default();
         for (key, value) in last {
@@ -125,6 +170,10 @@ impl SledStore {
             let new = value.map(|value| {
                 chunks(key, value).for_each(|(chunk, bytes)| batch.insert(chunk, bytes));
                 encode_head(key, value)
+            });
+            before = before.and_then(|mut values| {
+                values.insert(key.to_vec(), before_value(engine, key, old.as_deref())?);
+                Ok(values)
             });
             if let Some(head) = &old {
                 next.remove(head);
@@ -139,8 +188,10 @@ impl SledStore {
             changed.push((key, old, new));
         }
         batch.insert(TOTALS_KEY, next.entry());
+        let mut gate = self.changing();
+        gate.before = Some(before);
         engine.apply(batch)?;
-        *totals = next;
+        gate.totals = next;
         self.walk.follow(&changed);
         Ok(())
     }
@@ -184,10 +235,17 @@ impl Store for SledStore {
         ops.iter().try_for_each(check)?;
         if !ops.is_empty() {
             let engine = &self.parts.engine;
+            let _turn = self.writing();
             let applied = engine.check_running().and_then(|()| self.apply_checked(ops));
             engine.stop_on_error(applied).map_err(|fault| self.fail(fault))?;
+            if durable {
+                self.sync()?;
+            }
+            self.changing().before = None;
+        } else if durable {
+            self.sync()?;
         }
-        if durable { self.sync() } else { Ok(()) }
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -215,11 +273,24 @@ impl Store for SledStore {
 
 impl View for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        if key.starts_with(&[KEY_RESERVED]) {
-            return Ok(None);
-        }
-        let _batches_wait = self.reading();
-        load(&self.parts.engine, key)
+        self.read(|view| view.get(key))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, ReadError> {
+        self.read(|view| view.scan(prefix, from, limit))
+    }
+
+    fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, ReadError> {
+        self.read(|view| view.last(prefix))
+    }
+}
+
+/// All that is in the engine, durable or not. Only for who holds the gate.
+struct Content<'a>(&'a Engine);
+
+impl View for Content<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        if key.starts_with(&[KEY_RESERVED]) { Ok(None) } else { load(self.0, key) }
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, ReadError> {
@@ -227,35 +298,46 @@ impl View for SledStore {
         if start >= end.as_slice() {
             return Ok(Vec::new());
         }
-        let engine = &self.parts.engine;
-        let _batches_wait = self.reading();
-        let entries: Vec<Entry> = engine
+        let entries: Vec<Entry> = self
+            .0
             .call(|db| db.range(start..&end).take(limit).collect())
             .map_err(|fault| unavailable(&fault))?;
         let resolved = entries
             .iter()
-            .map(|(key, entry)| resolve(engine, key, entry).map(|value| (key.to_vec(), value)));
+            .map(|(key, entry)| resolve(self.0, key, entry).map(|value| (key.to_vec(), value)));
         resolved.collect()
     }
 
     fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, ReadError> {
         let end = end_of(prefix);
-        let engine = &self.parts.engine;
-        let _batches_wait = self.reading();
         // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
         // place, and strangers choose bytes of our keys: search forward.
         let first = |from: &[u8]| {
             if from >= end.as_slice() {
                 return Ok(None);
             }
-            let entry = engine.call(|db| db.range(from..&end).next().transpose());
+            let entry = self.0.call(|db| db.range(from..&end).next().transpose());
             Ok(entry.map_err(|fault| unavailable(&fault))?.map(|(key, _)| key.to_vec()))
         };
         match last_key(prefix, first)? {
-            Some(key) => Ok(load(engine, &key)?.map(|value| (key, value))),
+            Some(key) => Ok(load(self.0, &key)?.map(|value| (key, value))),
             None => Ok(None),
         }
     }
+}
+
+/// The value that a key has before a batch changes it, for readers.
+fn before_value(
+    engine: &Engine,
+    key: &[u8],
+    head: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>, ReadError> {
+    let value = head.map(|head| resolve(engine, key, head)).transpose();
+    value.map_err(|_| ReadError::Unavailable {
+        // A batch may replace a damaged value: that is how it is repaired. Until it is durable there
+        // is no answer to give.
+        reason: format!("the damaged entry {} is being replaced", ShowKey(key)),
+    })
 }
 
 /// The first key behind the caller's keys with this prefix.

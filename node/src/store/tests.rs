@@ -80,6 +80,7 @@ fn position(store: &SledStore) -> u64 {
 }
 
 mod damage;
+mod gate;
 mod opening;
 mod watermark;
 

@@ -71,7 +71,7 @@ impl Walk {
         let engine = &store.parts().engine;
         let mut from = Vec::new();
         loop {
-            let totals = store.reading();
+            let gate = store.reading();
             let page = page(engine, &from)?;
             let mut progress = lock(&self.progress);
             for (key, entry) in &page {
@@ -94,7 +94,7 @@ impl Walk {
             }
             match page.last() {
                 Some((key, _)) if page.len() == PAGE => from = successor(key),
-                _ => return Ok(progress.as_ref().is_some_and(|at| at.seen == *totals)),
+                _ => return Ok(progress.as_ref().is_some_and(|at| at.seen == gate.totals)),
             }
             progress.iter_mut().for_each(|progress| progress.passed.clone_from(&from));
         }

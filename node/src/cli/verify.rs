@@ -92,6 +92,9 @@ fn audit(store: &SledStore, dir: &Path, bar: &ProgressBar) -> Result<Findings, F
 
 fn entry_problems(report: &VerifyReport) -> Vec<String> {
     let mut problems = Vec::new();
+    if !report.complete {
+        problems.push("entries are missing in the store".to_owned());
+    }
     if report.damaged > 0 {
         problems.push(format!("{} stored entries are damaged", report.damaged));
     }

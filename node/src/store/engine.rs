@@ -60,7 +60,8 @@ impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind as Kind;
         let kind = error.kind();
-        if matches!(kind, Kind::StorageFull | Kind::QuotaExceeded) {
+        // A file that may not grow is as full as a disk.
+        if matches!(kind, Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge) {
             Self::Full
         } else if matches!(kind, Kind::PermissionDenied | Kind::ReadOnlyFilesystem) {
             Self::Denied(error.to_string())

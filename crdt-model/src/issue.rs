@@ -149,6 +149,13 @@ pub fn of(subject: &Subject<'_>, around: &dyn Around) -> Vec<Issue> {
     issues
 }
 
+/// Whether a path names an identifier that one party only should have: a tax id, a vendor account, a
+/// customer number or a bank account.
+#[must_use]
+pub fn is_identifier(path: &AttributePath) -> bool {
+    links::is_identifier(path)
+}
+
 /// The customer that a value names.
 #[must_use]
 pub fn linked(attribute: &Attribute, value: &Value) -> Option<RecordId> {

@@ -89,11 +89,11 @@ pub(crate) fn closed_section(section: &str) -> Option<Flaw> {
     let text = match section {
         REQUEST => {
             "Requests are opened, decided and leased by their own commands: use concord request, \
-             approve or reject, or /v1/change-requests."
+             approve or reject, or /v1/requests."
         }
         OVERRIDE => {
-            "An override is set and ended by its own command: use concord override, or \
-             /v1/customers/{id}/overrides."
+            "An override is set and ended on a page of its own: PUT \
+             /v1/customers/{id}/override."
         }
         _ => return None,
     };

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 
 use super::{Around, Held, Issue, Subject};
 use crate::attribute::{Attribute, ValueType};
+use crate::hierarchy::{DEPTH_MAX, PARENT};
 use crate::id::RecordId;
+use crate::path::AttributePath;
 use crate::policy::Severity;
 use crate::value::{Scalar, Value};
-
-/// How many parents are followed before the way up counts as endless.
-const DEPTH_MAX: usize = 64;
 
 pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
     for held in subject.held() {
@@ -43,13 +42,19 @@ pub(super) fn linked(attribute: &Attribute, value: &Value) -> Option<RecordId> {
     text.parse().ok()
 }
 
+/// Sections whose items one party only should have.
+const IDENTIFIERS: [&str; 4] =
+    ["tax_id/", "relation/vendor/", "identity/customer_number/", "bank/"];
+
+pub(super) fn is_identifier(path: &AttributePath) -> bool {
+    let is_item_of = |section: &&str| {
+        path.as_str().strip_prefix(*section).is_some_and(|item| !item.contains('/'))
+    };
+    IDENTIFIERS.iter().any(is_item_of)
+}
+
 fn shared(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &mut Vec<Issue>) {
-    let section = held.path.as_str();
-    let is_identifier = held.attribute.is_some_and(Attribute::is_item)
-        && ["tax_id/", "relation/vendor/", "identity/customer_number/", "bank/"]
-            .iter()
-            .any(|identifier| section.starts_with(identifier));
-    if !is_identifier {
+    if !is_identifier(held.path) {
         return;
     }
     let mut others = around.sharing(held.path);
@@ -71,7 +76,7 @@ fn shared(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &
 /// The record is among its own parents. Every member of the circle says so, and names the edge that
 /// is left out when the hierarchy is read: the latest, by time and then by child.
 fn cycle(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
-    let Some(held) = subject.last("relation/parent") else { return };
+    let Some(held) = subject.last(PARENT) else { return };
     let Some(mut parent) = held.attribute.and_then(|it| linked(it, held.value)) else { return };
     let mut edges = vec![(held.since, subject.record)];
     let mut seen = BTreeSet::from([subject.record]);

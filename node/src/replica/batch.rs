@@ -199,8 +199,8 @@ impl<'a> Batch<'a> {
         if before.map(|before| &before.bytes) == after.map(|after| &after.bytes) {
             return Ok(());
         }
-        let shown = |golden: Option<&'_ Golden>| golden.map(|golden| golden.record.clone());
-        self.neighbours(record, shown(before).as_ref(), shown(after).as_ref())?;
+        let shown = [before, after].map(|golden| golden.map(|golden| &golden.record));
+        self.neighbours(record, shown[0], shown[1])?;
         let is_customer = u64::from(record.kind() == RecordKind::Customer);
         let key = layout::record_key(layout::GOLDEN, record);
         if let Some(before) = before {

@@ -4,6 +4,7 @@
 //! is taken, and becomes an issue where it does not fit. Who may write what is judged as every
 //! receiver will, and a change that needs a second person becomes a request.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::attribute::{self, Fault};
@@ -52,7 +53,9 @@ impl Door<'_> {
     pub(super) fn admit(&self) -> Result<Admitted, WriteRefusal> {
         self.judge_values()?;
         let policy = self.policy();
-        let claims = self.document.claims();
+        // Few policies ask what stands in the record, and reading it is dear.
+        let read = OnceCell::new();
+        let claims = || read.get_or_init(|| self.document.claims());
         let mut edits: Vec<ClaimEdit> = Vec::new();
         let mut proposed = Vec::new();
         let mut terms: Option<Proposal> = None;
@@ -73,7 +76,7 @@ impl Door<'_> {
         let paths = proposed.iter().map(|edit| edit.path.clone()).collect();
         edits.extend(self.open(id.clone(), &terms, proposed)?);
         let who = self.who();
-        governance::judge(policy, &who, &edits, &|| claims.clone())
+        governance::judge(policy, &who, &edits, &|| claims().clone())
             .map_err(|denial| WriteRefusal::Denied { record: self.write.record, denial })?;
         Ok(Admitted { edits, request: Some((id, paths)) })
     }
@@ -98,12 +101,17 @@ impl Door<'_> {
         })
     }
 
-    fn disposition(&self, policy: &Policy, claims: &ClaimSet, edit: &ClaimEdit) -> Disposition {
+    fn disposition<'c>(
+        &self,
+        policy: &Policy,
+        claims: &dyn Fn() -> &'c ClaimSet,
+        edit: &ClaimEdit,
+    ) -> Disposition {
         let is_override = matches!(Fact::of(&edit.key.path), Some(Fact::Override));
         if Fact::of(&edit.key.path).is_some() && !is_override {
             // The facts of a request are judged together.
             let facts: Vec<ClaimEdit> = self.edits().collect();
-            let judged = governance::judge(policy, &self.who(), &facts, &|| claims.clone());
+            let judged = governance::judge(policy, &self.who(), &facts, &|| claims().clone());
             return judged.map_or_else(Disposition::Denied, |()| Disposition::Direct);
         }
         if self.request.propose && !is_code(edit) {
@@ -118,7 +126,7 @@ impl Door<'_> {
         if is_open(policy) && !is_override {
             return Disposition::Direct;
         }
-        governance::disposition(policy, &self.who(), claims, self.author.time.day(), edit)
+        governance::disposition(policy, &self.who(), claims(), self.author.time.day(), edit)
     }
 
     fn open(

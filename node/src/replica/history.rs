@@ -45,6 +45,8 @@ pub struct History {
     pub(super) base: Arc<Policy>,
     /// The policy in force now.
     pub(super) policy: Arc<Policy>,
+    /// Its digest; the status tells it after every write.
+    pub(super) policy_digest: [u8; 32],
     /// Its checks.
     pub(super) checks: Arc<CompiledChecks>,
     lists: Lists,
@@ -118,7 +120,9 @@ impl History {
         // If nothing is due, the first look says so.
         let (lists, has_due) = (Lists::default(), true);
         let checks = Arc::new(CompiledChecks::of(&policy));
-        let mut history = Self { roster, vector, state, base, policy, checks, lists, has_due };
+        let policy_digest = policy.digest();
+        let mut history =
+            Self { roster, vector, state, base, policy, policy_digest, checks, lists, has_due };
         // What was in force stays so; what has come due meanwhile waits for the clock.
         history.activate(0);
         Ok(history)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crdt_model::code_list::CodeList;
 use crdt_model::golden_record::{GoldenRecord, Resolved};
+use crdt_model::hierarchy::{DEPTH_MAX, PARENT};
 use crdt_model::id::{RecordId, RecordKind};
 use crdt_model::issue::{self, Around, Issue, Subject};
 use crdt_model::path::AttributePath;
@@ -31,8 +32,6 @@ const PAGE: usize = 100;
 const NEIGHBOURS_MAX: usize = 100;
 /// Quarantined items that are counted.
 const QUARANTINED_MAX: usize = 100;
-/// How far up the parents of a record are looked at again.
-const DEPTH_MAX: usize = 64;
 
 impl Batch<'_> {
     /// Derives the issues of a record and replaces what is stored of them.
@@ -183,7 +182,7 @@ impl Batch<'_> {
 
 /// The parent that a golden record shows last.
 fn parent_of(golden: &GoldenRecord) -> Option<RecordId> {
-    let values = golden.attributes.iter().find(|(path, _)| path.as_str() == "relation/parent");
+    let values = golden.attributes.iter().find(|(path, _)| path.as_str() == PARENT);
     let last = values?.1.last()?.value.as_ref()?;
     record_of(last)
 }
@@ -219,13 +218,16 @@ impl Around for Surroundings<'_, '_> {
     }
 
     fn parent(&self, record: &RecordId) -> Option<(RecordId, Hlc)> {
-        let known = self.batch.records.get(record).map(|(_, resolved)| resolved.clone());
-        let resolved = known.or_else(|| {
+        let read;
+        let resolved = if let Some((_, resolved)) = self.batch.records.get(record) {
+            resolved
+        } else {
             let records = Records::new(self.batch.view);
             let document = self.or_fail(records.document(record))?;
-            Some(resolve(self.batch.history.policy(), &document.claims()))
-        })?;
-        let path: AttributePath = "relation/parent".parse().ok()?;
+            read = resolve(self.batch.history.policy(), &document.claims());
+            &read
+        };
+        let path: AttributePath = PARENT.parse().ok()?;
         let winner = resolved.attributes.get(&path)?.last()?.resolution.winner.as_ref()?;
         Some((record_of(winner.value.as_ref()?)?, winner.origin.time))
     }

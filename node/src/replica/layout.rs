@@ -159,10 +159,8 @@ pub fn link_prefix(record: &RecordId) -> Vec<u8> {
 /// the attribute is no such identifier.
 #[must_use]
 pub fn identifier_prefix(path: &AttributePath) -> Option<Vec<u8>> {
-    let is_identifier = ["tax_id/", "relation/vendor/", "identity/customer_number/", "bank/"]
-        .iter()
-        .any(|section| path.as_str().strip_prefix(section).is_some_and(|item| !item.contains('/')));
-    is_identifier.then(|| join(INDEX, &[&[IDENTIFIER_TAG], path.as_str().as_bytes(), &[0]]))
+    issue::is_identifier(path)
+        .then(|| join(INDEX, &[&[IDENTIFIER_TAG], path.as_str().as_bytes(), &[0]]))
 }
 
 /// The prefix of the index of the records of a change request.

@@ -49,8 +49,10 @@ impl History {
             .map(|(height, entry)| (height, Arc::clone(&entry.policy)));
         let (height, policy) = due.unwrap_or_else(|| (0, Arc::clone(&self.base)));
         let rules = rules_of(&policy);
-        if policy.digest() != self.policy.digest() {
+        let digest = policy.digest();
+        if digest != self.policy_digest {
             self.checks = Arc::new(CompiledChecks::of(&policy));
+            self.policy_digest = digest;
         }
         self.policy = policy;
         if self.state.rules == rules && reached == height {

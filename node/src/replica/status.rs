@@ -71,7 +71,7 @@ impl PolicyStatus {
         let next = history.roster.policies().map(|(_, entry)| entry).find(|entry| waits(entry));
         Self {
             version: policy.version,
-            digest: blake3::Hash::from_bytes(policy.digest()).to_hex().to_string(),
+            digest: blake3::Hash::from_bytes(history.policy_digest).to_hex().to_string(),
             resolving: history.state.resolving.is_some(),
             next_version: next.map(|entry| entry.policy.version),
             next_at_ms: next.map(|entry| entry.activates_at_ms),

@@ -143,7 +143,9 @@ fn facts_are_known_by_their_paths() {
 
 #[test]
 fn the_door_for_customers_takes_no_facts_of_governance() {
-    for (section, command) in [("request", "concord request"), ("override", "concord override")] {
+    for (section, command) in
+        [("request", "concord request"), ("override", "PUT /v1/customers/{id}/override")]
+    {
         let shapes = [r#"null"#, r#"{}"#, r#"{"r":{"opened":{"by":"x"}}}"#, r#"{"a/b":"c"}"#];
         for shape in shapes {
             let patch = serde_json::from_str(&format!(r#"{{"{section}":{shape}}}"#)).unwrap();

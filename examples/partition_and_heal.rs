@@ -137,6 +137,7 @@ impl Network {
         let request = WriteRequest {
             source: source.parse()?,
             propose: false,
+            restate: false,
             provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
             records: vec![RecordWrite {
                 record,

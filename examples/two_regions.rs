@@ -141,6 +141,7 @@ impl World {
         let request = WriteRequest {
             source: source.parse()?,
             propose: false,
+            restate: false,
             provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
             records: vec![RecordWrite {
                 record,

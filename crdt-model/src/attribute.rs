@@ -22,11 +22,10 @@ pub use self::key::KeyType;
 pub use self::table::table;
 use crate::id::RecordKind;
 use crate::path::{AttributePath, unescape};
+use crate::time::parse_date;
 use crate::value::{Assertion, Scalar, Value};
 
-pub(crate) use self::check::{
-    CheckedPath, check_scalar, date as parse_date, is_forbidden, is_iban,
-};
+pub(crate) use self::check::{CheckedPath, check_scalar, is_forbidden, is_iban};
 pub(crate) use self::checksum::{digits, is_luhn, is_mod_11_10, luhn_sum, mod_97, weighted};
 pub(crate) use self::fault::{Flaw, quote};
 use self::index::facts;
@@ -249,7 +248,7 @@ fn compare_scalars(value: &ValueType, a: &Scalar, b: &Scalar) -> Option<Ordering
             Some(rank(a)?.cmp(&rank(b)?))
         }
         (ValueType::Date, Scalar::Text(a), Scalar::Text(b)) => {
-            Some(check::date(a)?.cmp(&check::date(b)?))
+            Some(parse_date(a)?.cmp(&parse_date(b)?))
         }
         (ValueType::Decimal(..), Scalar::Text(a), Scalar::Text(b)) => {
             Some(a.parse::<Decimal>().ok()?.cmp(&b.parse::<Decimal>().ok()?))

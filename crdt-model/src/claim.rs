@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::id::{CommitRef, LogId, Region, SourceName};
-use crate::path::{AttributePath, ClaimKey};
+use crate::path::{AttributePath, ClaimKey, Slot};
 use crate::time::Hlc;
 use crate::value::{Assertion, CellError, Statement, Value};
 
@@ -44,6 +44,21 @@ pub struct Claim {
     pub origin: Origin,
 }
 
+impl Claim {
+    /// In which register of its source it stands; the undated one for what cannot be read.
+    fn slot(&self) -> Slot {
+        self.assertion.as_ref().map_or(Slot::Undated, Slot::of)
+    }
+
+    /// Whether a source that makes this claim having seen `earlier`, one of its own on the same
+    /// attribute, no longer says that.
+    pub(crate) fn replaces(&self, earlier: &Self) -> bool {
+        let slot = earlier.slot();
+        let ends = |said: &Assertion| said.ends(slot, self.origin.time.day());
+        self.slot() == slot || self.assertion.as_ref().is_ok_and(ends)
+    }
+}
+
 /// One claim to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimEdit {
@@ -51,6 +66,15 @@ pub struct ClaimEdit {
     pub key: ClaimKey,
     /// What the source says.
     pub assertion: Assertion,
+}
+
+impl ClaimEdit {
+    /// What a source says about an attribute, in the register where it belongs.
+    #[must_use]
+    pub fn new(path: AttributePath, source: SourceName, assertion: Assertion) -> Self {
+        let slot = Slot::of(&assertion);
+        Self { key: ClaimKey { path, source, slot }, assertion }
+    }
 }
 
 /// What a change had seen: for every log, the last commit of it on this record, itself included.
@@ -172,6 +196,7 @@ fn content(claim: &Claim) -> (u8, Option<&Value>, Option<&str>, Option<Date>, Op
         }
         Err(CellError::NotAnObject) => (3, None, None, None, None),
         Err(CellError::Validity) => (4, None, None, None, None),
+        Err(CellError::Slot) => (5, None, None, None, None),
     }
 }
 

@@ -14,13 +14,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use automerge::{Automerge, ChangeHash};
+use automerge::{Automerge, AutomergeError, ChangeHash};
+use jiff::civil::Date;
 
 use self::change::{Content, Put};
 use self::envelope::Opened;
 use self::founders::Founders;
 use self::history::History;
-use self::registers::{register, registers};
+use self::registers::{register, registers, registers_of};
 use crate::claim::{Claim, ClaimSet, Origin};
 use crate::id::{CommitRef, Region};
 use crate::path::{CLAIM_KEY_MAX, ClaimKey};
@@ -142,6 +143,13 @@ pub enum ProposeError {
     Defect(String),
 }
 
+impl ProposeError {
+    #[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
+    fn defect(error: AutomergeError) -> Self {
+        Self::Defect(error.to_string())
+    }
+}
+
 /// The claims of one customer and their whole history.
 ///
 /// A value: [`admit`](Self::admit) gives a new one and leaves the old as it was. Documents with equal
@@ -247,11 +255,13 @@ impl CustomerDocument {
     }
 
     /// Builds the change that makes `edits`, as they look to someone who saw `base` (none: the current
-    /// version). It depends on everything that the document holds, and replaces only what was visible
-    /// at `base`, so a value that the writer had not seen stays beside the new one.
+    /// version). It depends on everything that the document holds, replaces only what was visible
+    /// at `base`, and names `base` as what its writer had seen: a value that came later stands beside
+    /// the new one, and neither is superseded nor released by it.
     ///
     /// An edit that says what its key already says at `base` is left out; `None` when nothing is left.
-    /// The document is as it was: give the bytes to [`admit`](Self::admit).
+    /// One that [ends](Assertion::ends) what its source says in other slots brings their tombstones
+    /// along. The document is as it was: give the bytes to [`admit`](Self::admit).
     ///
     /// # Errors
     /// [`ProposeError`] when a limit is passed, `base` is unknown, or the commit does not follow the
@@ -262,12 +272,28 @@ impl CustomerDocument {
         edits: &[ClaimEdit],
         base: Option<&Version>,
     ) -> Result<Option<Vec<u8>>, ProposeError> {
+        self.propose_again(author, edits, base, &|_| false)
+    }
+
+    /// [`propose`](Self::propose), with `again` naming the edits that are written even where they say
+    /// what their key already says: a source that repeats itself speaks after all that it has seen.
+    ///
+    /// # Errors
+    /// As [`propose`](Self::propose).
+    pub fn propose_again(
+        &self,
+        author: &Author,
+        edits: &[ClaimEdit],
+        base: Option<&Version>,
+        again: &dyn Fn(&ClaimEdit) -> bool,
+    ) -> Result<Option<Vec<u8>>, ProposeError> {
         let own = self.history.of_log(&author.commit.log);
         let previous = own.last().map(|index| self.history.node(*index).origin.commit.seq);
         if previous.is_some_and(|seq| seq >= author.commit.seq) {
             return Err(ProposeError::CommitOrder(author.commit));
         }
-        let puts = self.puts(edits, base)?;
+        let base = base.filter(|base| **base != self.version());
+        let puts = self.puts(edits, base, author.time.day(), again)?;
         if puts.is_empty() {
             return Ok(None);
         }
@@ -286,7 +312,7 @@ impl CustomerDocument {
             start,
             time: i64::try_from(author.time.as_u64())
                 .map_err(|_| ProposeError::Defect("the clock is out of range".to_owned()))?,
-            message: history::message(&author.region, author.commit),
+            message: history::message(&author.region, author.commit, base),
             puts,
         };
         let change = content.encode().map_err(ProposeError::Defect)?;
@@ -362,7 +388,7 @@ impl CustomerDocument {
         let content = Content::decode(change)?;
         let edit = |put: Put| ClaimEdit {
             // What cannot be read states nothing.
-            assertion: Assertion::from_cell(&put.cell).unwrap_or(Assertion::Tombstone),
+            assertion: Assertion::in_slot(put.key.slot, &put.cell).unwrap_or(Assertion::Tombstone),
             key: put.key,
         };
         let edits = content.puts.into_iter().map(edit).collect();
@@ -382,28 +408,52 @@ impl CustomerDocument {
     }
 
     /// The operations of a write: what differs from the values at `base`, in the order of the keys.
-    fn puts(&self, edits: &[ClaimEdit], base: Option<&Version>) -> Result<Vec<Put>, ProposeError> {
+    fn puts(
+        &self,
+        edits: &[ClaimEdit],
+        base: Option<&Version>,
+        today: Date,
+        again: &dyn Fn(&ClaimEdit) -> bool,
+    ) -> Result<Vec<Put>, ProposeError> {
         let heads = base.map(|version| self.heads_at(version)).transpose()?;
         let mut puts = BTreeMap::new();
+        let mut ended = BTreeMap::new();
         for edit in edits {
             let key = edit.key.to_string();
-            if key.len() > CLAIM_KEY_MAX {
-                return Err(ProposeError::KeyTooLong(edit.key.clone()));
-            }
             let cell = edit.assertion.to_cell();
-            if matches!(&cell, Cell::Str(text) if text.len() > TEXT_BYTES_MAX) {
-                return Err(ProposeError::TextTooLong(edit.key.clone()));
-            }
-            let visible = register(&self.inner, &key, heads.as_deref())
-                .map_err(|error| ProposeError::Defect(error.to_string()))?;
+            check_edit(edit, &key, &cell)?;
+            let visible =
+                register(&self.inner, &key, heads.as_deref()).map_err(ProposeError::defect)?;
             let unchanged = matches!(visible.as_slice(), [(_, current)] if *current == cell);
-            let replaces = visible.into_iter().map(|(id, _)| id).collect();
-            let put = Put { key: edit.key.clone(), cell, replaces };
-            if puts.insert(key, (!unchanged).then_some(put)).is_some() {
+            let put = Put::over(edit.key.clone(), cell, visible);
+            if puts.insert(key, (!unchanged || again(edit)).then_some(put)).is_some() {
                 return Err(ProposeError::DuplicateKey(edit.key.clone()));
             }
+            for put in self.ends(edit, heads.as_deref(), today)? {
+                ended.insert(put.key.to_string(), put);
+            }
+        }
+        // What the write itself says in a slot counts before what another edit ends there.
+        for (key, put) in ended {
+            puts.entry(key).or_insert(Some(put));
         }
         Ok(puts.into_values().flatten().collect())
+    }
+
+    /// The tombstones of what a source says in other slots and no longer says by this edit.
+    fn ends(
+        &self,
+        edit: &ClaimEdit,
+        heads: Option<&[ChangeHash]>,
+        today: Date,
+    ) -> Result<Vec<Put>, ProposeError> {
+        let registers =
+            registers_of(&self.inner, &edit.key, heads).map_err(ProposeError::defect)?;
+        let said = registers.into_iter().filter(|(key, visible)| {
+            let is_silent = matches!(visible.as_slice(), [(_, Cell::Null)]);
+            key.slot != edit.key.slot && edit.assertion.ends(key.slot, today) && !is_silent
+        });
+        Ok(said.map(|(key, visible)| Put::over(key, Cell::Null, visible)).collect())
     }
 
     fn read_claims(&self, heads: Option<&[ChangeHash]>) -> ClaimSet {
@@ -411,14 +461,14 @@ impl CustomerDocument {
         let mut writers = BTreeSet::new();
         // The root map is always readable and holds nothing but claims: nothing is passed over here.
         for (key, visible) in registers(&self.inner, heads).unwrap_or_default() {
-            let Ok(ClaimKey { path, source }) = key.parse() else { continue };
+            let Ok(ClaimKey { path, source, slot }) = key.parse() else { continue };
             for (id, cell) in visible {
                 let Some(writer) = self.history.find_operation(id) else { continue };
                 writers.insert(writer);
                 claims.push(Claim {
                     path: path.clone(),
                     source: source.clone(),
-                    assertion: Assertion::from_cell(&cell),
+                    assertion: Assertion::in_slot(slot, &cell),
                     origin: self.history.node(writer).origin.clone(),
                 });
             }
@@ -428,6 +478,16 @@ impl CustomerDocument {
             clocks.map(|(index, clock)| (self.history.node(index).origin.commit, clock));
         ClaimSet::new(claims, by_commit.collect())
     }
+}
+
+fn check_edit(edit: &ClaimEdit, key: &str, cell: &Cell) -> Result<(), ProposeError> {
+    if key.len() > CLAIM_KEY_MAX {
+        return Err(ProposeError::KeyTooLong(edit.key.clone()));
+    }
+    if matches!(cell, Cell::Str(text) if text.len() > TEXT_BYTES_MAX) {
+        return Err(ProposeError::TextTooLong(edit.key.clone()));
+    }
+    Ok(())
 }
 
 impl fmt::Debug for CustomerDocument {

@@ -71,6 +71,8 @@ pub enum LossReason {
     SourceChanged,
     /// It does not hold on the day asked for.
     NotValid,
+    /// Its source states another value from a later day on, and that day has come.
+    Succeeded,
     /// Its region has more claims on the attribute than take part, and made the others later.
     Surplus,
     /// It breaks a rule of the attribute.
@@ -101,6 +103,7 @@ impl LossReason {
             Self::Released
             | Self::SourceChanged
             | Self::NotValid
+            | Self::Succeeded
             | Self::Surplus
             | Self::Invalid { .. } => false,
         }

@@ -35,11 +35,10 @@ pub use self::money::{MoneyError, format_money, parse_money};
 pub use self::patch::normalize_patch;
 pub(crate) use self::suggest::did_you_mean;
 pub(crate) use self::suggest::nearest;
-use crate::attribute::{
-    Attribute, Fault, Flaw, KeyType, ValueType, lookup, parse_date, quote, table,
-};
+use crate::attribute::{Attribute, Fault, Flaw, KeyType, ValueType, lookup, quote, table};
 use crate::governance;
 use crate::path::{AttributePath, CLAIM_KEY_MAX};
+use crate::time::parse_date;
 use crate::value::{Assertion, RESERVED_MEMBERS, Scalar, Statement, Value};
 
 /// The version of the normalisation rules. Each commit names the one that its writer used.

@@ -3,14 +3,18 @@
 //! A path is `section[/scope]/attribute[/item]`, for example `company/1000/payment_terms` or
 //! `bank/DE89370400440532013000`. The same text is the key in the document, the argument of the
 //! command line, the target in a mapping file and, nested, the JSON of the HTTP interface. A claim
-//! key is a path, `@` and the source that makes the claim.
+//! key is a path, `@`, the source that makes the claim and, where it has several, which of its
+//! registers on the attribute is meant.
 
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SourceName;
+use crate::time::parse_date;
+use crate::value::Assertion;
 
 /// The most bytes that a claim key may have, escapes included.
 pub const CLAIM_KEY_MAX: usize = 384;
@@ -32,6 +36,9 @@ pub enum PathError {
     /// No `@`, or what follows it is not a source name.
     #[error("a claim key ends in '@' and a source name")]
     Source,
+    /// What follows the source is no slot.
+    #[error("after the source a claim key names a day like 2027-01-01, or release")]
+    Slot,
 }
 
 /// The address of one attribute of a customer, always in canonical form.
@@ -108,6 +115,37 @@ impl From<AttributePath> for String {
     }
 }
 
+/// Which of the registers of one source on one attribute.
+///
+/// What holds from a day on stands beside what holds now, and what lifts the claims of others beside
+/// what the source says itself: neither takes the place of the other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// What holds without a first day.
+    #[default]
+    Undated,
+    /// What holds from this day on.
+    From(Date),
+    /// The release of other claims.
+    Release,
+}
+
+impl Slot {
+    /// Where an assertion stands. A tombstone stands in the slot that it ends; without a word that is
+    /// the undated one.
+    #[must_use]
+    pub fn of(assertion: &Assertion) -> Self {
+        match assertion {
+            Assertion::Release { .. } => Self::Release,
+            Assertion::Stated(statement) => statement.valid_from.map_or(Self::Undated, Self::From),
+            Assertion::Tombstone => Self::Undated,
+        }
+    }
+}
+
+/// What stands for [`Slot::Release`] in a key.
+const RELEASE: &str = "release";
+
 /// The key of one register in the document: what one source says about one attribute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
@@ -115,11 +153,18 @@ pub struct ClaimKey {
     pub path: AttributePath,
     /// The source that makes the claim.
     pub source: SourceName,
+    /// Which of its registers there.
+    pub slot: Slot,
 }
 
 impl fmt::Display for ClaimKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.path, self.source)
+        write!(f, "{}@{}", self.path, self.source)?;
+        match self.slot {
+            Slot::Undated => Ok(()),
+            Slot::From(day) => write!(f, "@{day}"),
+            Slot::Release => write!(f, "@{RELEASE}"),
+        }
     }
 }
 
@@ -130,9 +175,14 @@ impl FromStr for ClaimKey {
         if text.len() > CLAIM_KEY_MAX {
             return Err(PathError::TooLong);
         }
-        let (path, source) = text.split_once('@').ok_or(PathError::Source)?;
+        let (path, rest) = text.split_once('@').ok_or(PathError::Source)?;
+        let (source, slot) = match rest.split_once('@') {
+            None => (rest, Slot::Undated),
+            Some((source, RELEASE)) => (source, Slot::Release),
+            Some((source, day)) => (source, Slot::From(parse_date(day).ok_or(PathError::Slot)?)),
+        };
         let source = source.parse().map_err(|_| PathError::Source)?;
-        Ok(Self { path: path.parse()?, source })
+        Ok(Self { path: path.parse()?, source, slot })
     }
 }
 

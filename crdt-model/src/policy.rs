@@ -26,7 +26,7 @@ use crate::value::canonical_json;
 
 /// The version of the code that carries the rules out. It goes up when the same policy and the same
 /// claims would give another golden record, so that nodes compare digests only when they must agree.
-pub const RESOLVER: u32 = 2;
+pub const RESOLVER: u32 = 3;
 
 /// A survivorship rule: how the surviving value of an attribute is chosen among the live claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

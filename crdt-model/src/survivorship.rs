@@ -30,7 +30,7 @@ use crate::id::Region;
 use crate::path::AttributePath;
 use crate::policy::{Policy, Rule};
 
-pub use self::standing::CLAIMS_PER_REGION_MAX;
+pub use self::standing::{CLAIM_BYTES_PER_REGION_MAX, CLAIMS_PER_REGION_MAX};
 
 /// Resolves every attribute of a record over all time.
 ///
@@ -134,6 +134,11 @@ impl<'a> Field<'a> {
                 live.push(Live { claim: entry.claim, value: standing.value });
             }
         }
+        let mut reasons: Vec<Option<LossReason>> = vec![None; self.entries.len()];
+        for index in self.succeeded(&places).into_iter().rev() {
+            reasons[places.remove(index)] = Some(LossReason::Succeeded);
+            live.remove(index);
+        }
         let contest = Contest {
             policy: self.policy,
             claims: self.claims,
@@ -148,7 +153,6 @@ impl<'a> Field<'a> {
         let verdict =
             if is_overridden { contest.overridden(&overriding) } else { contest.decide(self.rule) };
         let winner = verdict.winner.map(|index| places[index]);
-        let mut reasons: Vec<Option<LossReason>> = vec![None; self.entries.len()];
         for (index, reason) in verdict.reasons {
             reasons[places[index]] = Some(reason);
         }
@@ -169,6 +173,26 @@ impl<'a> Field<'a> {
             disagreement,
             conflict: disagreement && contest.conflicts(),
         }
+    }
+
+    /// Which of the claims that hold on a day are followed by a dated one of the same source: what a
+    /// source states from the latest day on is what it says. In ascending order.
+    fn succeeded(&self, places: &[usize]) -> Vec<usize> {
+        let first_day = |place: usize| self.entries[place].fate.as_ref().ok()?.from;
+        if places.iter().all(|place| first_day(*place).is_none()) {
+            return Vec::new();
+        }
+        let source = |place: usize| &self.entries[place].claim.source;
+        let is_succeeded = |index: &usize| {
+            let place = places[*index];
+            let by = |other: &usize| {
+                !self.overrides[*other]
+                    && source(*other) == source(place)
+                    && first_day(*other) > first_day(place)
+            };
+            !self.overrides[place] && places.iter().any(by)
+        };
+        (0..places.len()).filter(is_succeeded).collect()
     }
 
     const fn asks_owner(&self) -> bool {

@@ -6,7 +6,21 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// A day in its one canonical form, years 0001 to 9999.
+pub(crate) fn parse_date(text: &str) -> Option<Date> {
+    let shape = text.len() == 10
+        && text.bytes().enumerate().all(|(at, b)| match at {
+            4 | 7 => b == b'-',
+            _ => b.is_ascii_digit(),
+        });
+    let number = |from, to| text.get(from..to).and_then(|part: &str| part.parse::<i16>().ok());
+    let small = |from, to| text.get(from..to).and_then(|part: &str| part.parse::<i8>().ok());
+    let year = number(0, 4).filter(|year| shape && *year > 0)?;
+    Date::new(year, small(5, 7)?, small(8, 10)?).ok()
+}
 
 /// One reading of the hybrid logical clock. Orders as a number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
@@ -53,7 +67,7 @@ impl Hlc {
 
     /// The day in UTC on which the reading falls.
     #[must_use]
-    pub fn day(self) -> jiff::civil::Date {
+    pub fn day(self) -> Date {
         let ms = i64::try_from(self.ms()).unwrap_or(i64::MAX);
         let time = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
         time.to_zoned(jiff::tz::TimeZone::UTC).date()

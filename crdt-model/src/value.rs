@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::path::Slot;
+use crate::time::parse_date;
+
 /// A scalar inside a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -119,6 +122,9 @@ pub enum CellError {
     /// `valid_from` or `valid_to` is not a date, or the validity ends before it starts.
     #[error("the validity is not a pair of dates in order")]
     Validity,
+    /// A value that stands where another day or a release belongs.
+    #[error("the value stands in the register of another day, or in that of a release")]
+    Slot,
 }
 
 const VALUE: &str = "value";
@@ -158,6 +164,30 @@ impl Assertion {
         Ok(Self::Stated(Statement::plain(Value::One(scalar))))
     }
 
+    /// Reads what stands in a slot.
+    ///
+    /// # Errors
+    /// [`CellError`] when the cell came from a writer that did not keep to the encoding.
+    pub fn in_slot(slot: Slot, cell: &Cell) -> Result<Self, CellError> {
+        let assertion = Self::from_cell(cell)?;
+        let belongs = assertion == Self::Tombstone || Slot::of(&assertion) == slot;
+        if belongs { Ok(assertion) } else { Err(CellError::Slot) }
+    }
+
+    /// Whether a source that says this on a day says by it no longer what it had said in another
+    /// slot. A value without a first day ends the dated ones that have begun, and leaves those that
+    /// are planned; removing what was said removes them all. A release stays until the same source
+    /// releases again: it lifts what it had seen and nothing after.
+    #[must_use]
+    pub fn ends(&self, slot: Slot, on: Date) -> bool {
+        match (self, slot) {
+            (Self::Release { .. }, _) | (_, Slot::Release) => false,
+            (Self::Tombstone, Slot::Undated | Slot::From(_)) => true,
+            (Self::Stated(Statement { valid_from: None, .. }), Slot::From(day)) => day <= on,
+            (Self::Stated(_), Slot::Undated | Slot::From(_)) => false,
+        }
+    }
+
     fn from_object(text: &str) -> Result<Self, CellError> {
         let mut members: BTreeMap<String, Scalar> =
             serde_json::from_str(text).map_err(|_| CellError::NotAnObject)?;
@@ -170,8 +200,8 @@ impl Assertion {
             Some(Scalar::Bool(_) | Scalar::Int(_)) => Err(CellError::NotAnObject),
         };
         let raw = text_member(RAW)?;
-        let valid_from = parse_date(text_member(VALID_FROM)?)?;
-        let valid_to = parse_date(text_member(VALID_TO)?)?;
+        let valid_from = day(text_member(VALID_FROM)?)?;
+        let valid_to = day(text_member(VALID_TO)?)?;
         if valid_from.zip(valid_to).is_some_and(|(from, to)| from > to) {
             return Err(CellError::Validity);
         }
@@ -218,8 +248,8 @@ pub fn canonical_json<T: Serialize>(value: &T) -> String {
     serde_json_canonicalizer::to_string(value).unwrap_or_default()
 }
 
-fn parse_date(text: Option<String>) -> Result<Option<Date>, CellError> {
-    text.map(|text| text.parse().map_err(|_| CellError::Validity)).transpose()
+fn day(text: Option<String>) -> Result<Option<Date>, CellError> {
+    text.map(|text| parse_date(&text).ok_or(CellError::Validity)).transpose()
 }
 
 #[cfg(test)]

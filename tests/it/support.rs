@@ -123,6 +123,7 @@ pub(crate) async fn write(
     let request = WriteRequest {
         source: source.parse().unwrap(),
         propose: false,
+        restate: false,
         provenance: Provenance { principal: "ana".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
@@ -14,6 +13,7 @@ use super::{Attribute, Member, ValueType};
 use crate::id::RecordId;
 use crate::limits::{FIELD_MAX, INT_MAX};
 use crate::path::AttributePath;
+use crate::time::parse_date;
 use crate::value::{Assertion, Cell, Scalar, Statement, Value, canonical_json};
 
 /// The most characters of the reason of a release.
@@ -210,7 +210,7 @@ fn check_text(kind: &ValueType, text: &str) -> Result<(), Flaw> {
             })
         }
         ValueType::Decimal(least, most) => is_decimal(text, *least, *most),
-        ValueType::Date => named(date(text).is_some(), "date-malformed", text, "YYYY-MM-DD"),
+        ValueType::Date => named(parse_date(text).is_some(), "date-malformed", text, "YYYY-MM-DD"),
         ValueType::PartialDate => named(
             is_partial_date(text),
             "date-malformed",
@@ -332,24 +332,11 @@ fn is_decimal(text: &str, least: i64, most: i64) -> Result<(), Flaw> {
     })
 }
 
-/// A day in its one canonical form, years 0001 to 9999.
-pub(crate) fn date(text: &str) -> Option<Date> {
-    let shape = text.len() == 10
-        && text.bytes().enumerate().all(|(at, b)| match at {
-            4 | 7 => b == b'-',
-            _ => b.is_ascii_digit(),
-        });
-    let number = |from, to| text.get(from..to).and_then(|part: &str| part.parse::<i16>().ok());
-    let small = |from, to| text.get(from..to).and_then(|part: &str| part.parse::<i8>().ok());
-    let year = number(0, 4).filter(|year| shape && *year > 0)?;
-    Date::new(year, small(5, 7)?, small(8, 10)?).ok()
-}
-
 fn is_partial_date(text: &str) -> bool {
     match text.len() {
-        4 => date(&format!("{text}-01-01")).is_some(),
-        7 => date(&format!("{text}-01")).is_some(),
-        _ => date(text).is_some(),
+        4 => parse_date(&format!("{text}-01-01")).is_some(),
+        7 => parse_date(&format!("{text}-01")).is_some(),
+        _ => parse_date(text).is_some(),
     }
 }
 

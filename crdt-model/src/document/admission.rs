@@ -42,7 +42,7 @@ pub(super) fn admit(
     }
     let past = document.history.past(&heads);
     check_sequence(&content, author, &document.history, &heads, &past)?;
-    check_replaced(&content, document, &past)?;
+    check_replaced(&content, document, &find_seen(&content, &document.history, &past)?)?;
     check_history(bytes, document, &past)?;
     try_on_copy(document, author, change, &content).map_err(Refusal::Defect)
 }
@@ -54,7 +54,8 @@ fn check_author(content: &Content, author: &Author) -> Result<(), QuarantineCode
     if u64::try_from(content.time) != Ok(author.time.as_u64()) {
         return Err(QuarantineCode::WrongTime);
     }
-    if content.message != history::message(&author.region, author.commit) {
+    let as_of = history::as_of(&content.message);
+    if content.message != history::message(&author.region, author.commit, as_of.as_ref()) {
         return Err(QuarantineCode::WrongMessage);
     }
     Ok(())
@@ -73,6 +74,21 @@ fn find_dependencies(
             .ok_or(QuarantineCode::MissingDependency)
     };
     content.dependencies.iter().map(find).collect()
+}
+
+/// What the author had seen of the causal past of the change: all of it, or the version that it names.
+fn find_seen(
+    content: &Content,
+    history: &History,
+    past: &[bool],
+) -> Result<Vec<bool>, QuarantineCode> {
+    let Some(version) = history::as_of(&content.message) else { return Ok(past.to_vec()) };
+    // One that names its whole past would be a second form of the same change.
+    if version.heads() == content.dependencies {
+        return Err(QuarantineCode::WrongMessage);
+    }
+    let heads = history.places(&version).filter(|heads| heads.iter().all(|head| past[*head]));
+    Ok(history.past(&heads.ok_or(QuarantineCode::UnknownVersion)?))
 }
 
 /// The place of the change in its author's log and in the order of counters.
@@ -103,11 +119,11 @@ fn check_sequence(
     Ok(())
 }
 
-/// Every replaced value is in the causal past and stands under the same key.
+/// Every replaced value was seen by the author and stands under the same key.
 fn check_replaced(
     content: &Content,
     document: &CustomerDocument,
-    past: &[bool],
+    seen: &[bool],
 ) -> Result<(), Refusal> {
     let mut holders = BTreeMap::new();
     for put in content.puts.iter().filter(|put| !put.replaces.is_empty()) {
@@ -115,7 +131,7 @@ fn check_replaced(
             .map_err(|error| Refusal::Defect(error.to_string()))?;
         let visible: BTreeSet<OpId> = visible.into_iter().map(|(id, _)| id).collect();
         for id in &put.replaces {
-            let holder = document.history.find_operation(*id).filter(|holder| past[*holder]);
+            let holder = document.history.find_operation(*id).filter(|holder| seen[*holder]);
             let holder = holder.ok_or(QuarantineCode::UnknownPredecessor)?;
             if visible.contains(id) {
                 continue;

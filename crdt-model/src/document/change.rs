@@ -14,6 +14,7 @@ use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ScalarValue};
 use super::chunk::{self, Reader};
 use super::columns::{ColumnError, any_true, rows, sums, values};
 use super::refusal::QuarantineCode;
+use super::registers::Visible;
 use super::{CHANGE_BYTES_MAX, COUNTER_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, TEXT_BYTES_MAX};
 use crate::id::LogId;
 use crate::path::ClaimKey;
@@ -96,6 +97,11 @@ impl Content {
 }
 
 impl Put {
+    /// Sets a register in place of what is visible there.
+    pub(super) fn over(key: ClaimKey, cell: Cell, visible: Vec<Visible>) -> Self {
+        Self { key, cell, replaces: visible.into_iter().map(|(id, _)| id).collect() }
+    }
+
     fn to_operation(&self) -> Op {
         let replaces = self.replaces.iter();
         Op {

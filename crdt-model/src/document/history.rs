@@ -10,6 +10,7 @@ use super::change::OpId;
 use crate::claim::{Clock, Origin};
 use crate::id::{CommitRef, LogId, Region};
 use crate::time::Hlc;
+use crate::version::Version;
 
 /// One change of the graph. Its index is its identity inside one [`History`].
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub(super) struct Node {
     pub(super) start: u64,
     pub(super) last: u64,
     pub(super) origin: Origin,
+    /// The heads of the version that its author had seen, when that was not everything it follows.
+    pub(super) as_of: Option<Vec<usize>>,
 }
 
 /// Every change of a document, each after its parents.
@@ -41,7 +44,11 @@ impl History {
             let parents = meta.deps.iter().map(|hash| history.by_hash.get(&hash.0).copied());
             let parents =
                 parents.collect::<Option<_>>().ok_or("a change stands before its cause")?;
-            let origin = read_origin(log, &meta).ok_or("a change does not name its commit")?;
+            let (origin, as_of) =
+                read_origin(log, &meta).ok_or("a change does not name its commit")?;
+            let as_of = as_of.map(|version| history.places(&version));
+            let as_of =
+                as_of.map(|heads| heads.ok_or("a change was made as of an unknown version"));
             history.by_hash.insert(meta.hash.0, index);
             history.by_log.entry(log).or_default().push(index);
             history.nodes.push(Node {
@@ -50,6 +57,7 @@ impl History {
                 start: meta.start_op,
                 last: meta.max_op,
                 origin,
+                as_of: as_of.transpose()?,
             });
         }
         Ok(history)
@@ -65,6 +73,11 @@ impl History {
 
     pub(super) fn find(&self, hash: &[u8; 32]) -> Option<usize> {
         self.by_hash.get(hash).copied()
+    }
+
+    /// The changes that a version names; `None` when one is not here.
+    pub(super) fn places(&self, version: &Version) -> Option<Vec<usize>> {
+        version.heads().iter().map(|head| self.find(head)).collect()
     }
 
     /// The changes of one log, in its order.
@@ -105,7 +118,8 @@ impl History {
         past
     }
 
-    /// The clocks of the `wanted` changes.
+    /// The clocks of the `wanted` changes: what their authors had seen. Of a change that was made as of
+    /// a version that is what the version holds, though the change itself follows more.
     ///
     /// One pass over the graph. A clock that nothing needs any more moves to the child instead of
     /// being copied, so a history without branches costs one step for each change.
@@ -114,8 +128,20 @@ impl History {
         for parent in self.nodes.iter().flat_map(|node| &node.parents) {
             open[*parent] += 1;
         }
+        let as_of = |index: usize| self.nodes[index].as_of.iter().flatten();
+        for head in wanted.iter().flat_map(|index| as_of(*index)) {
+            open[*head] += 1;
+        }
+        let mut limited: BTreeMap<usize, Clock> = BTreeMap::new();
         let mut clocks: Vec<Clock> = Vec::with_capacity(self.nodes.len());
-        for node in &self.nodes {
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.as_of.is_some() && wanted.contains(&index) {
+                let seen = limited.entry(index).or_default();
+                for head in as_of(index) {
+                    open[*head] -= 1;
+                    merge(seen, clocks[*head].clone());
+                }
+            }
             let mut clock = Clock::new();
             for parent in &node.parents {
                 open[*parent] -= 1;
@@ -131,7 +157,10 @@ impl History {
             *own = commit.seq.max(*own);
             clocks.push(clock);
         }
-        wanted.iter().map(|index| (*index, std::mem::take(&mut clocks[*index]))).collect()
+        let mut seen = |index: &usize| {
+            limited.remove(index).unwrap_or_else(|| std::mem::take(&mut clocks[*index]))
+        };
+        wanted.iter().map(|index| (*index, seen(index))).collect()
     }
 
     /// The changes in a causal order that is the same on every node, however they arrived: among
@@ -172,16 +201,31 @@ fn merge(into: &mut Clock, mut from: Clock) {
     }
 }
 
-/// The message of a change: its region and the number of its commit, and nothing else.
-pub(super) fn message(region: &Region, commit: CommitRef) -> String {
-    format!("{region} {}", commit.seq)
+/// The message of a change: its region, the number of its commit and, when it was made as of a version
+/// that is not the newest, that version; nothing else.
+pub(super) fn message(region: &Region, commit: CommitRef, as_of: Option<&Version>) -> String {
+    let as_of = as_of.map(|version| format!(" {version}")).unwrap_or_default();
+    format!("{region} {}{as_of}", commit.seq)
 }
 
-fn read_origin(log: LogId, meta: &ChangeMetadata<'_>) -> Option<Origin> {
-    let (region, seq) = meta.message.as_deref()?.split_once(' ')?;
-    Some(Origin {
+/// The version that a message names.
+pub(super) fn as_of(message: &str) -> Option<Version> {
+    message.splitn(3, ' ').nth(2)?.parse().ok()
+}
+
+fn read_origin(log: LogId, meta: &ChangeMetadata<'_>) -> Option<(Origin, Option<Version>)> {
+    let message = meta.message.as_deref()?;
+    let mut words = message.split(' ');
+    let (region, seq) = (words.next()?, words.next()?);
+    let as_of = words.next().map(|version| version.parse().ok());
+    let origin = Origin {
         commit: CommitRef { log, seq: seq.parse().ok()? },
         time: Hlc::from_u64(u64::try_from(meta.timestamp).ok()?)?,
         region: region.parse().ok()?,
-    })
+    };
+    let as_of = match as_of {
+        None => None,
+        Some(version) => Some(version?),
+    };
+    (words.next().is_none()).then_some((origin, as_of))
 }

@@ -115,6 +115,8 @@ quarantine_codes! {
     CommitOrder = "commit-order", "the commit does not follow the author's previous commit on the record";
     /// The first counter is not one more than the largest of the dependencies.
     WrongStartOperation = "wrong-start-operation", "the operation counter does not follow the dependencies";
+    /// Made as of a version that is not in its causal past.
+    UnknownVersion = "unknown-version", "the change was made as of a version that it does not follow";
     /// An operation replaces a value that is not in the causal past.
     UnknownPredecessor = "unknown-predecessor", "an operation replaces a value that its author cannot have seen";
     /// An operation replaces a value of another key.

@@ -9,6 +9,7 @@ use automerge::{
 
 use super::change::OpId;
 use crate::id::LogId;
+use crate::path::{ClaimKey, Slot};
 use crate::value::Cell;
 
 /// One visible value of a register and the operation that set it.
@@ -37,6 +38,31 @@ pub(super) fn registers(
         registers.push((item.key.into_owned(), visible));
     }
     Ok(registers)
+}
+
+/// What the source of a key says about its attribute in all its slots; at `heads`, or now.
+pub(super) fn registers_of(
+    document: &Automerge,
+    key: &ClaimKey,
+    heads: Option<&[ChangeHash]>,
+) -> Result<Vec<(ClaimKey, Vec<Visible>)>, AutomergeError> {
+    let first = ClaimKey { slot: Slot::Undated, ..key.clone() }.to_string();
+    // Every slot but the undated one follows the source behind an `@`.
+    let after = format!("{first}{}", char::from(b'@' + 1));
+    let keys: Vec<String> = match heads {
+        Some([]) => Vec::new(),
+        Some(heads) => {
+            let range = document.map_range_at(ROOT, first..after, heads);
+            range.map(|item| item.key.into_owned()).collect()
+        }
+        None => document.map_range(ROOT, first..after).map(|item| item.key.into_owned()).collect(),
+    };
+    let of_source = |text: String| {
+        let other: ClaimKey = text.parse().ok()?;
+        let is_own = other.path == key.path && other.source == key.source;
+        is_own.then(|| register(document, &text, heads).map(|visible| (other, visible)))
+    };
+    keys.into_iter().filter_map(of_source).collect()
 }
 
 /// The visible values of one register; at `heads`, or now.

@@ -7,6 +7,7 @@ use crate::value::{Scalar, Statement, Value};
 mod convergence;
 mod founders;
 mod hostile;
+mod slots;
 
 const LEGAL: &str = "name/legal@erp-emea";
 const TERMS: &str = "company/1000/payment_terms@erp-emea";
@@ -50,7 +51,8 @@ fn write(document: &CustomerDocument, author: &Author, edits: &[ClaimEdit]) -> C
 /// The claims on one key, by commit: what each says as a cell.
 fn cells(claims: &ClaimSet, at: &str) -> Vec<Cell> {
     let key = key(at);
-    let on_key = claims.claims().iter().filter(|c| c.path == key.path && c.source == key.source);
+    let on_key =
+        claims.claims().iter().filter(|c| (&c.path, &c.source) == (&key.path, &key.source));
     on_key.map(|claim| claim.assertion.as_ref().unwrap().to_cell()).collect()
 }
 
@@ -126,7 +128,7 @@ fn every_kind_of_value_comes_back() {
         ("x/a/long@erp", stated(Value::text("x".repeat(TEXT_BYTES_MAX)))),
         ("x/a/group@erp", stated(Value::Group(BTreeMap::new()))),
         ("x/a/tombstone@erp", Assertion::Tombstone),
-        ("x/a/release@erp", Assertion::Release { reason: "paid".to_owned() }),
+        ("x/a/release@erp@release", Assertion::Release { reason: "paid".to_owned() }),
         ("x/a/%C3%BC%40@erp", stated(group)),
     ];
     let edits = values.clone().map(|(at, assertion)| ClaimEdit { key: key(at), assertion });
@@ -203,12 +205,16 @@ fn a_write_as_of_an_older_version_keeps_what_its_writer_had_not_seen() {
     let third = second.admit(&author(2, 2), &bytes).unwrap();
     assert_eq!(cells(&third.claims(), LEGAL), [text("B"), text("C")]);
     assert_eq!(third.version().heads().len(), 1);
-    // The change follows B's, so it has seen it: a disagreement, and not made apart.
-    assert!(third.claims().has_seen(&author(2, 2).commit, &author(2, 1).commit));
+    // The change follows B's, and yet its writer had seen A alone: B and C were made apart.
+    let [a, b, c] = [author(1, 1), author(2, 1), author(2, 2)].map(|author| author.commit);
+    assert!(third.claims().concurrent(&b, &c));
+    assert!(third.claims().has_seen(&c, &b) != third.claims().has_seen(&c, &a));
     assert_reloads(&third);
     // Nobody's value was A any more, so the operation that it replaces is found in the history.
     let fourth = write(&third, &author(3, 1), &[edit(LEGAL, "D")]);
     assert_eq!(cells(&fourth.claims(), LEGAL), [text("D")]);
+    // Who saw C saw everything that C's change follows.
+    assert!([a, b, c].iter().all(|seen| fourth.claims().has_seen(&author(3, 1).commit, seen)));
     let empty = Version::default();
     let bytes = fourth.propose(&author(3, 2), &[edit(LEGAL, "E")], Some(&empty)).unwrap().unwrap();
     let fifth = fourth.admit(&author(3, 2), &bytes).unwrap();
@@ -321,7 +327,7 @@ fn a_write_over_a_limit_is_refused_with_a_reason() {
     let twice = [edit(LEGAL, "A"), edit(LEGAL, "B")];
     assert_eq!(refused(&twice), ProposeError::DuplicateKey(key(LEGAL)));
     let path = format!("x/{}", "k".repeat(CLAIM_KEY_MAX - 2)).parse().unwrap();
-    let endless = ClaimKey { path, source: "erp".parse().unwrap() };
+    let endless = ClaimKey { path, source: "erp".parse().unwrap(), ..key(LEGAL) };
     let edit = ClaimEdit { key: endless.clone(), assertion: Assertion::Tombstone };
     assert_eq!(refused(&[edit]), ProposeError::KeyTooLong(endless));
 }

@@ -76,6 +76,9 @@ impl Loser {
             }
             LossReason::Released => out("it was lifted by someone who had seen it"),
             LossReason::NotValid => out("it does not hold on this day"),
+            LossReason::Succeeded => {
+                out(&format!("{} states another value from a later day on", claim.source))
+            }
             LossReason::Surplus => out(&format!(
                 "{} has too many claims on this attribute, and only its latest count",
                 claim.origin.region

@@ -196,6 +196,10 @@ fn whoever_took_no_part_is_told_why() {
             "NT60 of crm-amer (AMER) does not take part: it does not hold on this day.",
         ),
         (
+            LossReason::Succeeded,
+            "NT60 of crm-amer (AMER) does not take part: crm-amer states another value from a later day on.",
+        ),
+        (
             LossReason::Surplus,
             "NT60 of crm-amer (AMER) does not take part: AMER has too many claims on this attribute, and only its latest count.",
         ),

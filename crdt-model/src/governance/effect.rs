@@ -23,33 +23,37 @@ struct Effective<'a> {
     opened: &'a Origin,
 }
 
-/// By register, what stands there.
-type Registers<'a, T> = BTreeMap<(&'a AttributePath, &'a SourceName), Vec<T>>;
+/// By attribute and source, what stands there.
+type BySource<'a, T> = BTreeMap<(&'a AttributePath, &'a SourceName), Vec<T>>;
 
 /// The claims without the facts of governance, with what these do.
 pub(super) fn apply(claims: &ClaimSet, readings: &[Reading]) -> ClaimSet {
     let effective = effective(readings);
     let stated: Vec<&Claim> = claims.claims().iter().filter(|claim| is_stated(claim)).collect();
-    let mut by_register: Registers<'_, &Effective<'_>> = BTreeMap::new();
+    let mut by_source: BySource<'_, &Effective<'_>> = BTreeMap::new();
     for edit in &effective {
-        by_register.entry((&edit.claim.path, &edit.claim.source)).or_default().push(edit);
+        by_source.entry((&edit.claim.path, &edit.claim.source)).or_default().push(edit);
     }
-    let mut stated_by_register: Registers<'_, &Claim> = BTreeMap::new();
+    let mut stated_by_source: BySource<'_, &Claim> = BTreeMap::new();
     for claim in &stated {
-        stated_by_register.entry((&claim.path, &claim.source)).or_default().push(claim);
+        stated_by_source.entry((&claim.path, &claim.source)).or_default().push(claim);
     }
     let mut marked = Vec::new();
     for claim in &stated {
         // As a source that writes again replaces what it had said.
         let commit = &claim.origin.commit;
-        if !on(&by_register, claim).any(|edit| claims.has_seen(&edit.effect.opened, commit)) {
+        let mut edits = on(&by_source, claim).filter(|edit| edit.claim.replaces(claim));
+        if !edits.any(|edit| claims.has_seen(&edit.effect.opened, commit)) {
             marked.push(((*claim).clone(), Mark::default()));
         }
     }
     for edit in &effective {
-        let others = on(&by_register, &edit.claim).filter(|other| !std::ptr::eq(**other, edit));
+        let others = on(&by_source, &edit.claim).filter(|other| !std::ptr::eq(**other, edit));
+        let others = others.filter(|other| other.claim.replaces(&edit.claim));
         let requests = others.map(|other| &other.effect.opened);
-        let direct = on(&stated_by_register, &edit.claim).map(|claim| &claim.origin.commit);
+        let direct = on(&stated_by_source, &edit.claim);
+        let direct = direct.filter(|claim| claim.replaces(&edit.claim));
+        let direct = direct.map(|claim| &claim.origin.commit);
         if !requests.chain(direct).any(|commit| edit.effect.is_seen_by(claims, commit)) {
             let mark = Mark { effect: Some(edit.effect.clone()), ..Mark::default() };
             marked.push((edit.claim.clone(), mark));
@@ -60,9 +64,9 @@ pub(super) fn apply(claims: &ClaimSet, readings: &[Reading]) -> ClaimSet {
     claims.governed(marked.collect(), &founded)
 }
 
-/// What stands on the register of a claim.
-fn on<'a, T>(registers: &'a Registers<'a, T>, claim: &'a Claim) -> impl Iterator<Item = &'a T> {
-    registers.get(&(&claim.path, &claim.source)).into_iter().flatten()
+/// What the source of a claim has on its attribute.
+fn on<'a, T>(by_source: &'a BySource<'a, T>, claim: &'a Claim) -> impl Iterator<Item = &'a T> {
+    by_source.get(&(&claim.path, &claim.source)).into_iter().flatten()
 }
 
 /// Whether a claim stands by itself: an attribute's, or an override.

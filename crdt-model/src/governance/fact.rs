@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::request::RequestKind;
-use crate::attribute::{Fault, Flaw, NAME_DIGEST, PRINCIPAL_MAX, TEXT_MAX, lookup, parse_date};
+use crate::attribute::{Fault, Flaw, NAME_DIGEST, PRINCIPAL_MAX, TEXT_MAX, lookup};
 use crate::claim::ClaimEdit;
 use crate::id::SourceName;
-use crate::path::{AttributePath, ClaimKey};
-use crate::time::Hlc;
+use crate::path::AttributePath;
+use crate::time::{Hlc, parse_date};
 use crate::value::{Assertion, Cell, Scalar, Statement, Value, canonical_json};
 use crate::version::Version;
 
@@ -418,7 +418,7 @@ fn stated(fact: AttributePath, value: Value) -> Result<(AttributePath, Assertion
 }
 
 fn edit_of((path, assertion): (AttributePath, Assertion), source: &SourceName) -> ClaimEdit {
-    ClaimEdit { key: ClaimKey { path, source: source.clone() }, assertion }
+    ClaimEdit::new(path, source.clone(), assertion)
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 use serde_json::Value as Json;
 
 use super::{Context, phone, registry, suggest, text};
-use crate::attribute::{Flaw, ValueType, check_scalar, is_iban, parse_date, quote};
+use crate::attribute::{Flaw, ValueType, check_scalar, is_iban, quote};
 use crate::id::RecordId;
+use crate::time::parse_date;
 use crate::value::Scalar;
 
 /// The words that mean true or false in files.

@@ -11,8 +11,10 @@ proptest! {
         prop_assert_eq!(path.segments(), segments);
         prop_assert_eq!(path.as_str().parse::<AttributePath>(), Ok(path.clone()));
         prop_assert!(path.as_str().is_ascii());
-        let key = ClaimKey { path, source: "erp-emea".parse().unwrap() };
-        prop_assert_eq!(key.to_string().parse::<ClaimKey>(), Ok(key));
+        for slot in [Slot::Undated, Slot::From(jiff::civil::date(2027, 1, 31)), Slot::Release] {
+            let key = ClaimKey { path: path.clone(), source: "erp-emea".parse().unwrap(), slot };
+            prop_assert_eq!(key.to_string().parse::<ClaimKey>(), Ok(key));
+        }
     }
 
     #[test]
@@ -36,8 +38,11 @@ fn what_is_no_path() {
         assert_eq!(alphabet.parse::<AttributePath>(), Err(PathError::Alphabet), "{alphabet}");
     }
     assert_eq!(format!("a/{}", "b".repeat(400)).parse::<AttributePath>(), Err(PathError::TooLong));
-    for source in ["a/b", "a/b@", "a/b@ERP", "a/b@c@d"] {
+    for source in ["a/b", "a/b@", "a/b@ERP", "a/b@c d@release"] {
         assert_eq!(source.parse::<ClaimKey>(), Err(PathError::Source), "{source}");
+    }
+    for slot in ["a/b@erp@", "a/b@erp@2027-1-31", "a/b@erp@2027-02-30", "a/b@erp@release@erp"] {
+        assert_eq!(slot.parse::<ClaimKey>(), Err(PathError::Slot), "{slot}");
     }
     let base: AttributePath = "a/b".parse().unwrap();
     assert_eq!(base.join("c d").unwrap().as_str(), "a/b/c%20d");

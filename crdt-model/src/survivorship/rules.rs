@@ -57,7 +57,18 @@ impl Contest<'_> {
             Rule::OwnerElseLeast => match self.by_owner(&all) {
                 (owned, _) if owned.is_empty() => self.extreme(&all, Ordering::Less),
                 (owned, others) => {
-                    self.extreme(&owned, Ordering::Less).and(&others, &LossReason::NotOwner)
+                    // What the owner said having seen its own word stands in that word's place, a
+                    // higher limit too; what it said apart is the least.
+                    let is_superseded =
+                        |place: &usize| owned.iter().any(|by| self.supersedes(*by, *place));
+                    let (superseded, latest) = split(&owned, is_superseded);
+                    let open = if latest.is_empty() { &owned } else { &latest };
+                    let mut verdict = self
+                        .extreme(open, Ordering::Less)
+                        .and(&superseded, &LossReason::Superseded)
+                        .and(&others, &LossReason::NotOwner);
+                    verdict.reasons.retain(|(place, _)| Some(*place) != verdict.winner);
+                    verdict
                 }
             },
             Rule::AnyBlock => self.any_block(&all),
@@ -216,13 +227,9 @@ impl Contest<'_> {
         later.origin.commit != earlier.origin.commit && self.had_seen(later, earlier)
     }
 
-    /// Whether the writer of a claim had seen another one and let it stand. A source that had seen its
-    /// own earlier claim would have replaced it: both stand only when the later was written as of an
-    /// older version.
+    /// Whether the writer of a claim had seen another one.
     fn had_seen(&self, later: &Claim, earlier: &Claim) -> bool {
-        let commits = [later, earlier].map(|claim| &claim.origin.commit);
-        commits[0] == commits[1]
-            || (later.source != earlier.source && self.claims.saw(later, earlier))
+        later.origin.commit == earlier.origin.commit || self.claims.saw(later, earlier)
     }
 
     /// A total order by time; commit, source and place settle what time leaves open.

@@ -17,6 +17,13 @@ use crate::value::{Assertion, Scalar, Statement, Value};
 /// stall every node with one change; with it, it can crowd out the claims of its own region only.
 pub const CLAIMS_PER_REGION_MAX: usize = 32;
 
+/// The most bytes that the values of one region on one attribute may have together; the latest count,
+/// and the very latest always does.
+///
+/// A golden record keeps a contest for each day on which it changes, so values would be stored as
+/// often as there are claims with a day.
+pub const CLAIM_BYTES_PER_REGION_MAX: usize = 16 << 10;
+
 /// The largest whole number that JSON keeps exactly (RFC 8785 writes numbers as IEEE 754 doubles).
 const EXACT_MAX: u64 = (1 << 53) - 1;
 
@@ -61,6 +68,8 @@ impl Entry<'_> {
     /// The value and its raw form, as far as they can be shown.
     pub(super) fn stated(&self) -> (Option<Value>, Option<String>) {
         match &self.claim.assertion {
+            // There is no end of them.
+            _ if matches!(self.fate, Err(LossReason::Surplus)) => (None, None),
             Ok(Assertion::Stated(statement)) => {
                 let value = is_exact(&statement.value).then(|| statement.value.clone());
                 (value, statement.raw.clone())
@@ -152,9 +161,24 @@ fn is_exact(value: &Value) -> bool {
     }
 }
 
+/// About how many bytes a claim takes where it is shown.
+fn size(claim: &Claim) -> usize {
+    let Ok(Assertion::Stated(Statement { value, raw, .. })) = &claim.assertion else { return 0 };
+    let text = |scalar: &Scalar| match scalar {
+        Scalar::Text(text) => text.len(),
+        Scalar::Bool(_) | Scalar::Int(_) => 8,
+    };
+    let value = match value {
+        Value::One(scalar) => text(scalar),
+        Value::Group(members) => members.iter().map(|(name, it)| name.len() + text(it)).sum(),
+    };
+    value + raw.as_ref().map_or(0, String::len)
+}
+
 /// Keeps the latest claims of each region.
 fn drop_surplus(entries: &mut [Entry<'_>]) {
-    if entries.len() <= CLAIMS_PER_REGION_MAX {
+    let bytes: usize = entries.iter().map(|entry| size(entry.claim)).sum();
+    if entries.len() <= CLAIMS_PER_REGION_MAX && bytes <= CLAIM_BYTES_PER_REGION_MAX {
         return;
     }
     let mut by_region: BTreeMap<&Region, Vec<usize>> = BTreeMap::new();
@@ -168,7 +192,14 @@ fn drop_surplus(entries: &mut [Entry<'_>]) {
             (origin.time, origin.commit, *place)
         };
         places.sort_by_key(|place| std::cmp::Reverse(key(place)));
-        surplus.extend(places.into_iter().skip(CLAIMS_PER_REGION_MAX));
+        let mut bytes = 0;
+        let counts = |(before, place): &(usize, usize)| {
+            bytes += size(entries[*place].claim);
+            let has_room = *before < CLAIMS_PER_REGION_MAX && bytes <= CLAIM_BYTES_PER_REGION_MAX;
+            *before == 0 || has_room
+        };
+        let taken = places.iter().copied().enumerate().take_while(counts).count();
+        surplus.extend(places.into_iter().skip(taken));
     }
     for place in surplus {
         entries[place].fate = Err(LossReason::Surplus);

@@ -301,7 +301,15 @@ fn owner_else_least_takes_the_owners_least_limit() {
     check(
         LIMIT,
         r#"1 | credit/EU01/limit | erp-emea | EMEA | 10 |   | {"amount":500000,"currency":"EUR"}
-           2 | credit/EU01/limit | crm-emea | EMEA | 20 | 1 | {"amount":800000,"currency":"EUR"}
+           2 | credit/EU01/limit | crm-emea | EMEA | 20 | 1 | {"amount":800000,"currency":"EUR"}"#,
+        "+ {amount:800000,currency:EUR} crm-emea
+         - {amount:500000,currency:EUR} erp-emea: superseded
+         = disagreement",
+    );
+    check(
+        LIMIT,
+        r#"1 | credit/EU01/limit | erp-emea | EMEA | 10 |   | {"amount":500000,"currency":"EUR"}
+           2 | credit/EU01/limit | crm-emea | EMEA | 20 |   | {"amount":800000,"currency":"EUR"}
            3 | credit/EU01/limit | erp-amer | AMER | 30 |   | {"amount":100000,"currency":"EUR"}"#,
         "+ {amount:500000,currency:EUR} erp-emea
          - {amount:800000,currency:EUR} crm-emea: less-conservative

@@ -354,6 +354,7 @@ async fn write_group(
         provenance,
         records,
         propose: false,
+        restate: false,
     };
     let outcome = app.handle.write(request(records.clone(), provenance.clone())).await;
     let is_of_one = matches!(&outcome, Err(refusal) if !is_of_node(refusal));

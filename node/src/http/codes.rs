@@ -177,6 +177,7 @@ pub(crate) async fn patch(
         provenance: author.provenance(&digest),
         records: vec![write],
         propose: false,
+        restate: true,
     };
     let receipt = app.handle.write(request).await?;
     answer(StatusCode::OK, &author.source, &receipt)

@@ -143,7 +143,7 @@ fn edits(change: ChangeSummary) -> Vec<EditView> {
     let edit = |(key, cell): (crdt_model::path::ClaimKey, _)| EditView {
         path: key.path.to_string(),
         source: key.source.to_string(),
-        says: Assertion::from_cell(&cell).into(),
+        says: Assertion::in_slot(key.slot, &cell).into(),
     };
     change.cells.into_iter().map(edit).collect()
 }

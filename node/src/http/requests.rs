@@ -361,6 +361,7 @@ pub(crate) async fn open(
         provenance: author.provenance(&digest),
         records: customers.iter().map(write).collect(),
         propose: true,
+        restate: true,
     };
     let receipt = app.handle.write(request).await?;
     let id = receipt.records.iter().find_map(|record| record.request.clone());
@@ -509,6 +510,7 @@ async fn write_fact(
         provenance,
         records: records.map(write).collect(),
         propose: false,
+        restate: true,
     };
     app.handle.write(request).await?;
     Ok(())
@@ -600,6 +602,7 @@ pub(crate) async fn overrule(
         provenance: author.provenance(&digest),
         records: vec![write],
         propose: false,
+        restate: true,
     };
     let receipt = app.handle.write(request).await?;
     answer(StatusCode::OK, &author.source, &receipt)

@@ -32,7 +32,7 @@ pub(crate) struct WhoView {
 /// A claim that stood for survival.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct CandidateView {
-    /// What it says; absent when it cannot be read.
+    /// What it says; absent when it cannot be read, or its region has too many claims to show them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<Json>,
     /// The text as the source wrote it, where it differs.

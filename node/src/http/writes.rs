@@ -113,7 +113,8 @@ pub(crate) async fn create(
     let write = RecordWrite { record, precondition: Precondition::IsNew, edits };
     let source = author.source.clone();
     let provenance = author.provenance(&digest);
-    let request = WriteRequest { source, provenance, records: vec![write], propose: false };
+    let request =
+        WriteRequest { source, provenance, records: vec![write], propose: false, restate: true };
     let receipt = app.handle.write(request).await?;
     let mut response = answer(StatusCode::CREATED, &author.source, &receipt)?;
     // A write sent again gets the answer to the first one, and so the id of the first one.
@@ -196,7 +197,13 @@ pub(crate) async fn patch(
         let write = RecordWrite { record, precondition, edits: plan.edits };
         let provenance = author.provenance(&digest);
         let source = author.source.clone();
-        let request = WriteRequest { source, provenance, records: vec![write], propose: false };
+        let request = WriteRequest {
+            source,
+            provenance,
+            records: vec![write],
+            propose: false,
+            restate: true,
+        };
         match app.handle.write(request).await {
             Ok(receipt) => {
                 let mut response = answer(StatusCode::OK, &author.source, &receipt)?;

@@ -16,7 +16,7 @@ use crdt_model::governance::{
 };
 use crdt_model::id::{RecordId, RecordKind};
 use crdt_model::issue::judge_code;
-use crdt_model::path::{AttributePath, ClaimKey};
+use crdt_model::path::AttributePath;
 use crdt_model::policy::{NonOwner, Policy, Severity};
 use crdt_model::survivorship::resolve;
 use crdt_model::value::Assertion;
@@ -95,9 +95,8 @@ impl Door<'_> {
     }
 
     fn edits(&self) -> impl Iterator<Item = ClaimEdit> {
-        self.write.edits.iter().map(|(path, assertion)| ClaimEdit {
-            key: ClaimKey { path: path.clone(), source: self.request.source.clone() },
-            assertion: assertion.clone(),
+        self.write.edits.iter().map(|(path, assertion)| {
+            ClaimEdit::new(path.clone(), self.request.source.clone(), assertion.clone())
         })
     }
 

@@ -117,6 +117,10 @@ pub struct WriteRequest {
     pub records: Vec<RecordWrite>,
     /// Opens a change request also where nobody else would have to approve.
     pub propose: bool,
+    /// Writes what the source said already where it does not count any more, because it was released
+    /// or a later word beat it. A person who says it again means it; a feed that repeats itself does
+    /// not.
+    pub restate: bool,
 }
 
 /// What must be true of a record for a write to be done.

@@ -13,6 +13,7 @@ mod net;
 mod poison;
 mod policies;
 mod refusals;
+mod registers;
 mod relays;
 mod revocation;
 mod rosters;

@@ -1,12 +1,13 @@
 //! Local writes: from a client's request to a signed commit, and the answer.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crdt_model::document::{
     Author, COUNTER_MAX, ClaimEdit, CustomerDocument, HISTORY_BYTES_MAX, ProposeError,
     QuarantineCode, Refusal, UnknownVersion, Version,
 };
-use crdt_model::golden_record::{Resolution, Resolved};
+use crdt_model::golden_record::{LossReason, Resolution, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region, SourceName};
 use crdt_model::limits::RECORD_MAX;
 use crdt_model::normalize::RULESET;
@@ -50,6 +51,8 @@ pub(crate) struct Drafted {
 struct Before {
     is_new: bool,
     document: CustomerDocument,
+    /// On which attributes something is written.
+    written: BTreeSet<AttributePath>,
     /// The request that the write opens, and what it would change.
     request: Option<(String, BTreeSet<AttributePath>)>,
 }
@@ -85,12 +88,18 @@ impl Writer<'_> {
                 document: &document,
             };
             let admitted = door.admit()?;
-            if let Some((change, after)) = self.item(&author, write, &admitted.edits, &document)? {
+            let restate = request.restate;
+            let item = self.item(&author, write, &admitted.edits, &document, restate)?;
+            let mut written = BTreeSet::new();
+            if let Some((change, after)) = item {
+                let said = document.read_change(&change).map(|change| change.edits);
+                written.extend(said.into_iter().flatten().map(|edit| edit.key.path));
                 items.push((write.record, change, Verdict::Applied(Box::new(after))));
             }
             before.push(Before {
                 is_new: document.is_empty(),
                 document,
+                written,
                 request: admitted.request,
             });
         }
@@ -151,10 +160,15 @@ impl Writer<'_> {
         write: &RecordWrite,
         edits: &[ClaimEdit],
         document: &CustomerDocument,
+        restate: bool,
     ) -> Result<Option<(Vec<u8>, CustomerDocument)>, WriteRefusal> {
         let base = check_precondition(write, document)?;
         let record = write.record;
-        let proposed = document.propose(author, edits, base);
+        let resolved = OnceCell::new();
+        let resolved =
+            || resolved.get_or_init(|| resolve(self.history.policy(), &document.claims()));
+        let again = |edit: &ClaimEdit| restate && counts_no_more(resolved(), edit, self.time.day());
+        let proposed = document.propose_again(author, edits, base, &again);
         let proposed = proposed.map_err(|error| not_proposed(record, error))?;
         let Some(change) = proposed else { return Ok(None) };
         match document.admit(author, &change) {
@@ -179,6 +193,27 @@ impl Writer<'_> {
             Err(Refusal::Defect(reason)) => Err(WriteRefusal::Held { record, reason }),
         }
     }
+}
+
+/// Whether a source that said this already must say it again to be heard: somebody released it or spoke
+/// later, or claims came that an earlier release had not seen.
+fn counts_no_more(resolved: &Resolved, edit: &ClaimEdit, today: Date) -> bool {
+    let (day, is_release) = match &edit.assertion {
+        Assertion::Stated(statement) => (statement.valid_from.unwrap_or(today).max(today), false),
+        Assertion::Release { .. } => (today, true),
+        Assertion::Tombstone => return false,
+    };
+    let Some(resolution) = resolved.at(&edit.key.path, day) else { return false };
+    if is_release {
+        return resolution.winner.is_some();
+    }
+    resolution.losers.iter().any(|loser| {
+        let is_beaten = matches!(
+            loser.reason,
+            LossReason::Released | LossReason::Superseded | LossReason::Older
+        );
+        loser.candidate.source == edit.key.source && is_beaten
+    })
 }
 
 /// What a client is told about edits that do not become a change.
@@ -287,7 +322,7 @@ impl Drafted {
                     version: after.version(),
                     created: before.is_new,
                     request: before.request.as_ref().map(|(id, _)| id.clone()),
-                    fields: fields(write, Some((&request.source, before)), resolved, today),
+                    fields: fields(write, Some(before), resolved, today),
                 },
                 None => {
                     let resolved = resolve(history.policy(), &before.document.claims());
@@ -304,33 +339,24 @@ impl Drafted {
     }
 }
 
-/// What became of each edit. Without a document before, nothing was written.
+/// What became of each edit. Without a record before, nothing was written.
 fn fields(
     write: &RecordWrite,
-    before: Option<(&SourceName, &Before)>,
+    before: Option<&Before>,
     resolved: &Resolved,
     today: Date,
 ) -> Vec<FieldReceipt> {
-    let proposed = before.and_then(|(_, before)| before.request.as_ref());
-    let said = before.map(|(source, before)| {
-        let claims = before.document.claims();
-        let own = claims.claims().iter().filter(|claim| claim.source == *source);
-        own.map(|claim| (claim.path.clone(), claim.assertion.clone())).collect::<Vec<_>>()
-    });
+    let proposed = before.and_then(|before| before.request.as_ref());
     write
         .edits
         .iter()
         .map(|(path, assertion)| {
-            let already = said.as_ref().is_none_or(|said| {
-                let mut same = said.iter().filter(|(said, _)| said == path);
-                same.next().is_some_and(|(_, said)| said.as_ref() == Ok(assertion))
-                    && same.next().is_none()
-            });
+            let is_written = before.is_some_and(|before| before.written.contains(path));
             let resolution = resolved.at(path, today).cloned();
-            let effect = match already {
+            let effect = match is_written {
                 _ if proposed.is_some_and(|(_, paths)| paths.contains(path)) => Effect::Proposed,
-                true => Effect::Unchanged,
-                false => effect(assertion, resolution.as_ref()),
+                false => Effect::Unchanged,
+                true => effect(assertion, resolution.as_ref()),
             };
             FieldReceipt { path: path.clone(), effect, resolution }
         })

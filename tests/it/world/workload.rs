@@ -70,6 +70,7 @@ impl Workload {
         WriteRequest {
             source: source.parse().unwrap(),
             propose: false,
+            restate: false,
             provenance: Provenance { principal: "client".to_owned(), ..Provenance::default() },
             records: records.into_values().collect(),
         }

@@ -9,6 +9,7 @@ use super::{HostileChange, Scene, attack};
 use crate::document::QuarantineCode as Code;
 use crate::document::change::OpId;
 use crate::document::registers::registers;
+use crate::version::Version;
 
 pub(super) const ATTACKS: &[HostileChange] = &[
     // Who and when.
@@ -36,6 +37,13 @@ pub(super) const ATTACKS: &[HostileChange] = &[
     }),
     attack("another commit", Code::WrongMessage, |scene| {
         with_message(scene, Some(format!("{} 9999999", scene.author.region)))
+    }),
+    attack("made as of a version that nobody knows", Code::UnknownVersion, |scene| {
+        let unknown = Version::new(vec![[7; 32]]);
+        with_message(
+            scene,
+            Some(format!("{} {} {unknown}", scene.author.region, scene.author.commit.seq)),
+        )
     }),
     attack("leading zero in the message", Code::WrongMessage, |scene| {
         with_message(scene, Some(format!("{} 0{}", scene.author.region, scene.author.commit.seq)))

@@ -120,7 +120,7 @@ fn a_commit_that_does_not_follow_the_last_is_refused() {
     for seq in [4, 5] {
         let mut content = Content::decode(&later).unwrap();
         let back = author(3, seq);
-        content.message = history::message(&back.region, back.commit);
+        content.message = history::message(&back.region, back.commit, None);
         content.time = i64::try_from(back.time.as_u64()).unwrap();
         let bytes = content.encode().unwrap().raw_bytes().to_vec();
         assert_eq!(verdict(&held, &back, &bytes), quarantined(QuarantineCode::CommitOrder));

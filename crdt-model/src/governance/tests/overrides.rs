@@ -7,7 +7,6 @@ use super::{BANK, BLOCK, LANGUAGE, TERMS, shown, value_in};
 use crate::document::ClaimEdit;
 use crate::golden_record::LossReason;
 use crate::governance::{Ends, Override};
-use crate::path::ClaimKey;
 use crate::policy::{Policy, Rule};
 use crate::survivorship::resolve;
 use crate::value::Assertion;
@@ -16,7 +15,7 @@ fn overriding(path: &str, source: &str, json: &str, ends: Ends) -> ClaimEdit {
     let Assertion::Stated(statement) = assertion(json) else { panic!("{json}") };
     let overriding = Override { path: path.parse().unwrap(), statement, ends };
     let (path, assertion) = overriding.to_assertion().unwrap();
-    ClaimEdit { key: ClaimKey { path, source: source.parse().unwrap() }, assertion }
+    ClaimEdit::new(path, source.parse().unwrap(), assertion)
 }
 
 /// Two sources, of which the register ranks first, and a steward who says something else.

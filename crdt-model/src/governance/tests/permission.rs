@@ -10,7 +10,6 @@ use crate::governance::{
     Disposition, Ends, Override, Proposal, RequestKind, Who, disposition, judge, lease,
 };
 use crate::id::Region;
-use crate::path::ClaimKey;
 use crate::policy::{FourEyes, NonOwner, Policy, Principal, Role};
 use crate::time::Hlc;
 use crate::value::Assertion;
@@ -99,7 +98,7 @@ fn over(path: &str) -> ClaimEdit {
     let Assertion::Stated(statement) = assertion(json) else { panic!() };
     let overriding = Override { path: path.parse().unwrap(), statement, ends: Ends::Never };
     let (path, assertion) = overriding.to_assertion().unwrap();
-    ClaimEdit { key: ClaimKey { path, source: "crm".parse().unwrap() }, assertion }
+    ClaimEdit::new(path, "crm".parse().unwrap(), assertion)
 }
 
 fn limit(amount: i64) -> String {

@@ -41,13 +41,14 @@ impl Scene {
             clock.extend(self.clocks[&self::commit(*seen)].clone());
         }
         let origin = Origin { commit, time: Hlc::from_ms(ms), region: region.parse().unwrap() };
-        for ClaimEdit { key: ClaimKey { path, source }, assertion } in edits {
-            self.claims.retain(|claim| {
-                let is_seen = clock.contains_key(&claim.origin.commit.log);
-                (&claim.path, &claim.source) != (&path, &source) || !is_seen
+        for ClaimEdit { key: ClaimKey { path, source, .. }, assertion } in edits {
+            let claim = Claim { path, source, assertion: Ok(assertion), origin: origin.clone() };
+            self.claims.retain(|earlier| {
+                let is_seen = clock.contains_key(&earlier.origin.commit.log);
+                let is_own = (&earlier.path, &earlier.source) == (&claim.path, &claim.source);
+                !(is_own && is_seen && claim.replaces(earlier))
             });
-            let origin = origin.clone();
-            self.claims.push(Claim { path, source, assertion: Ok(assertion), origin });
+            self.claims.push(claim);
         }
         self.clocks.insert(commit, clock);
         self.origins.insert(row, origin);
@@ -69,8 +70,7 @@ fn commit(row: u8) -> CommitRef {
 
 /// A claim; `json` is what it would be stored as.
 pub(super) fn says(path: &str, source: &str, json: &str) -> ClaimEdit {
-    let key = ClaimKey { path: path.parse().unwrap(), source: source.parse().unwrap() };
-    ClaimEdit { key, assertion: assertion(json) }
+    ClaimEdit::new(path.parse().unwrap(), source.parse().unwrap(), assertion(json))
 }
 
 pub(super) fn assertion(json: &str) -> Assertion {

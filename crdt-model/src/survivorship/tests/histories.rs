@@ -12,7 +12,6 @@ use super::scenario::cell;
 use crate::document::{Author, ClaimEdit, CustomerDocument, Version};
 use crate::golden_record::{GoldenRecord, Resolved};
 use crate::id::{CommitRef, LogId, RecordId};
-use crate::path::ClaimKey;
 use crate::policy::{Policy, Rule};
 use crate::survivorship::resolve;
 use crate::time::Hlc;
@@ -144,8 +143,8 @@ impl Node {
 
 fn admit(document: &CustomerDocument, history: &History, commit: usize) -> CustomerDocument {
     let Sent { author, change } = &history.sent[commit];
-    let saw = &history.commits[commit].saw;
-    let seen = |of: &CommitRef| saw.iter().any(|one| history.sent[*one].author.commit == *of);
+    let held = &history.commits[commit].held;
+    let seen = |of: &CommitRef| held.iter().any(|one| history.sent[*one].author.commit == *of);
     document.admit_seen(author, change, &seen).unwrap()
 }
 
@@ -164,8 +163,15 @@ fn assertion(path: usize, says: Says) -> Assertion {
     }
 }
 
-fn key(path: usize, source: usize) -> ClaimKey {
-    format!("{}@{}", SAMPLES[path].path, SOURCES[source]).parse().unwrap()
+fn edit(path: usize, source: usize, says: Says) -> ClaimEdit {
+    let (at, source) = (SAMPLES[path].path.parse().unwrap(), SOURCES[source].parse().unwrap());
+    ClaimEdit::new(at, source, assertion(path, says))
+}
+
+/// Two readings fall on one day.
+fn time(ms: u64) -> Hlc {
+    let start = day(0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    Hlc::from_ms(u64::try_from(start.as_millisecond()).unwrap() + ms * 12 * 3_600_000)
 }
 
 fn run(steps: &[Step], focus: &[usize]) -> History {
@@ -206,37 +212,32 @@ fn write(
     let (node, region) = (&mut nodes[number], NODES[number]);
     let log = u8::try_from(number + 1).unwrap();
     let seq = node.seq + 1;
-    let (version, base) = node.shown[node.shown.len().saturating_sub(behind + 1)].clone();
+    let (version, saw) = node.shown[node.shown.len().saturating_sub(behind + 1)].clone();
     let author = Author {
         commit: CommitRef { log: LogId::from_bytes([log; 16]), seq },
-        time: Hlc::from_ms(ms),
+        time: time(ms),
         region: region.parse().unwrap(),
     };
-    let claims: Vec<ClaimEdit> = (edits.iter())
-        .map(|((path, source), says)| ClaimEdit {
-            key: key(*path, *source),
-            assertion: assertion(*path, *says),
-        })
-        .collect();
+    let claims: Vec<ClaimEdit> =
+        (edits.iter()).map(|((path, source), says)| edit(*path, *source, *says)).collect();
     let Some(change) = node.document.propose(&author, &claims, Some(&version)).unwrap() else {
         return;
     };
     let commit = history.commits.len();
-    let saw = node.holds.iter().copied().collect();
-    history.commits.push(Commit { log, seq, ms, region, saw, base });
+    let held = node.holds.iter().copied().collect();
+    history.commits.push(Commit { log, seq, ms, region, held, saw });
     history.sent.push(Sent { author: author.clone(), change });
     node.seq = seq;
     node.take(history, commit);
     // What its key said already is not in the change.
     let changes = node.document.history();
     let made = changes.iter().find(|made| made.origin.commit == author.commit).unwrap();
-    let kept =
-        edits.iter().filter(|((path, source), _)| made.cells.contains_key(&key(*path, *source)));
-    let puts = kept.map(|((path, source), says)| Put {
+    let puts = edits.iter().zip(&claims).map(|(((path, source), says), claim)| Put {
         commit,
         path: *path,
         source: *source,
         says: *says,
+        is_new: made.cells.contains_key(&claim.key),
     });
     history.puts.extend(puts);
 }
@@ -261,7 +262,7 @@ fn deliver(history: &History, seed: u64) -> CustomerDocument {
     let mut held: Vec<usize> = Vec::new();
     while !waiting.is_empty() {
         let is_ready =
-            |commit: &usize| history.commits[*commit].saw.iter().all(|c| held.contains(c));
+            |commit: &usize| history.commits[*commit].held.iter().all(|c| held.contains(c));
         let ready: Vec<usize> = waiting.iter().copied().filter(is_ready).collect();
         let next = ready[dice.below(ready.len())];
         document = admit(&document, history, next);

@@ -21,9 +21,9 @@ pub(super) struct Commit {
     pub(super) ms: u64,
     pub(super) region: &'static str,
     /// All that the writer's node held.
+    pub(super) held: BTreeSet<usize>,
+    /// What was on the writer's screen: what the writer had seen.
     pub(super) saw: BTreeSet<usize>,
-    /// What was on the writer's screen.
-    pub(super) base: BTreeSet<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +50,15 @@ impl Says {
     }
 }
 
-/// What one commit puts into one register.
+/// What one source says about one path in one commit.
 #[derive(Debug, Clone)]
 pub(super) struct Put {
     pub(super) commit: usize,
     pub(super) path: usize,
     pub(super) source: usize,
     pub(super) says: Says,
+    /// It is not what the source said already.
+    pub(super) is_new: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -120,7 +122,10 @@ impl<'a> Reference<'a> {
             Rule::Least => self.extreme(&live, -1),
             Rule::Greatest => self.extreme(&live, 1),
             Rule::OwnerElseLeast if owned.is_empty() => self.extreme(&live, -1),
-            Rule::OwnerElseLeast => self.extreme(&owned, -1),
+            Rule::OwnerElseLeast => {
+                let latest = only(&owned, |put| !owned.iter().any(|by| self.supersedes(by, put)));
+                self.extreme(&latest, -1)
+            }
             Rule::AnyBlock => self.first(&live),
             Rule::Oldest => {
                 let open = only(&live, |put| !live.iter().any(|other| self.supersedes(put, other)));
@@ -161,7 +166,7 @@ impl<'a> Reference<'a> {
             Rule::Owner | Rule::OwnerElseLeast if SAMPLES[question.path].known
         );
         let standing: Vec<&Put> = (self.puts.iter())
-            .filter(|put| put.path == question.path && !self.is_replaced(put))
+            .filter(|put| put.path == question.path && put.is_new && !self.is_replaced(put))
             .collect();
         let releases =
             only(&standing, |put| put.says == Says::Release && SAMPLES[question.path].releasable);
@@ -174,15 +179,38 @@ impl<'a> Reference<'a> {
                         || Some(self.region(release)) == owner)
             })
         };
-        only(&standing, |put| self.holds(put, question.day) && !is_lifted(put))
+        let holding = only(&standing, |put| self.holds(put, question.day) && !is_lifted(put));
+        // Of one source, what it says from the latest day on.
+        only(&holding, |put| {
+            !holding.iter().any(|by| by.source == put.source && first_day(by) > first_day(put))
+        })
     }
 
     fn is_replaced(&self, put: &Put) -> bool {
         self.puts.iter().any(|by| {
             (by.path, by.source) == (put.path, put.source)
                 && by.commit != put.commit
-                && self.commits[by.commit].base.contains(&put.commit)
+                && self.commits[by.commit].saw.contains(&put.commit)
+                && self.ends(by, put)
         })
+    }
+
+    /// Whether a source that says one thing no longer says the other.
+    fn ends(&self, by: &Put, put: &Put) -> bool {
+        let today = self.commits[by.commit].ms / 2;
+        match (by.says, put.says) {
+            (Says::Release, Says::Release) => by.is_new,
+            (Says::Release, _) | (_, Says::Release) => false,
+            (Says::Tombstone, _) => true,
+            (Says::Value { from: Some(by_day), .. }, Says::Value { from: Some(day), .. }) => {
+                by.is_new && by_day == day
+            }
+            (Says::Value { from: None, .. }, Says::Value { from: Some(day), .. }) => {
+                u64::from(day) <= today
+            }
+            (Says::Value { from: None, .. }, _) => by.is_new,
+            (Says::Value { from: Some(_), .. }, _) => false,
+        }
     }
 
     fn holds(&self, put: &Put, on: Date) -> bool {
@@ -233,9 +261,9 @@ impl<'a> Reference<'a> {
         later.commit == earlier.commit || self.supersedes(later, earlier)
     }
 
-    /// Written by another source's writer who had seen it.
+    /// Written by someone who had seen it.
     fn supersedes(&self, later: &Put, earlier: &Put) -> bool {
-        later.source != earlier.source && self.commits[later.commit].saw.contains(&earlier.commit)
+        self.commits[later.commit].saw.contains(&earlier.commit)
     }
 
     fn age(&self, put: &Put) -> impl Ord {
@@ -263,6 +291,13 @@ impl<'a> Reference<'a> {
 
 fn only<'a>(puts: &[&'a Put], which: impl Fn(&Put) -> bool) -> Vec<&'a Put> {
     puts.iter().copied().filter(|put| which(put)).collect()
+}
+
+fn first_day(put: &Put) -> Option<u8> {
+    match put.says {
+        Says::Value { from, .. } => from,
+        Says::Tombstone | Says::Release => None,
+    }
 }
 
 fn sample(put: &Put) -> &'static Sample {

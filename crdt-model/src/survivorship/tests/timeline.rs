@@ -60,6 +60,30 @@ fn equal_neighbours_are_one_segment() {
 }
 
 #[test]
+fn a_source_says_what_it_states_from_the_latest_day_on() {
+    check(
+        "company/1000/payment_terms",
+        r#"1 | company/1000/payment_terms | erp-emea | EMEA | 10 |   | NT30
+           2 | company/1000/payment_terms | erp-emea | EMEA | 20 | 1 | {"value":"NT45","valid_from":"2027-01-01","valid_to":"2027-01-31"}
+           3 | company/1000/payment_terms | crm-emea | EMEA | 15 | 1 | NT60"#,
+        "+ NT60 crm-emea
+         - NT30 erp-emea: superseded
+         - NT45 erp-emea: not-valid
+         = disagreement
+         2027-01-01
+         + NT45 erp-emea
+         - NT60 crm-emea: older
+         - NT30 erp-emea: succeeded
+         = conflict
+         2027-02-01
+         + NT60 crm-emea
+         - NT30 erp-emea: superseded
+         - NT45 erp-emea: not-valid
+         = disagreement",
+    );
+}
+
+#[test]
 fn a_block_stands_until_its_day() {
     check(
         "company/1000/payment_block",
@@ -105,7 +129,7 @@ fn the_last_day_of_the_calendar_ends_nothing() {
 }
 
 /// Many sources of one region, each with a validity of its own, and one source of another region.
-fn crowd(sources: u16) -> ClaimSet {
+fn crowd(path: &str, sources: u16, padding: usize) -> ClaimSet {
     let mut claims = Vec::new();
     let mut clocks = BTreeMap::new();
     for source in 0..=sources {
@@ -113,11 +137,11 @@ fn crowd(sources: u16) -> ClaimSet {
         let commit = CommitRef { log, seq: u64::from(source.max(1)) };
         let day = jiff::civil::date(2026, 1, 1);
         let valid_from = (source > 0).then(|| day + jiff::Span::new().days(i64::from(source)));
-        let value = Value::text(format!("ACME {source}"));
+        let value = Value::text(format!("ACME {source}{}", "x".repeat(padding)));
         let statement = Statement { valid_from, ..Statement::plain(value) };
         clocks.insert(commit, Clock::from([(log, commit.seq)]));
         claims.push(Claim {
-            path: "name/legal".parse().unwrap(),
+            path: path.parse().unwrap(),
             source: format!("source-{source}").parse().unwrap(),
             assertion: Ok(Assertion::Stated(statement)),
             origin: Origin {
@@ -132,7 +156,7 @@ fn crowd(sources: u16) -> ClaimSet {
 
 #[test]
 fn a_crowd_of_claims_of_one_region_is_bounded_and_leaves_the_others_standing() {
-    let set = crowd(2_000);
+    let set = crowd("name/legal", 2_000, 0);
     let resolved = resolve(&Policy::built_in(), &set);
     let segments = &resolved.attributes[&"name/legal".parse().unwrap()];
     assert_eq!(segments.len(), CLAIMS_PER_REGION_MAX + 1);
@@ -144,4 +168,17 @@ fn a_crowd_of_claims_of_one_region_is_bounded_and_leaves_the_others_standing() {
 
     let golden = GoldenRecord::from_resolved(RecordId::from_bytes([1; 16]), &resolved);
     assert!(golden.to_bytes().len() < 256 * 1_024, "{} bytes", golden.to_bytes().len());
+}
+
+#[test]
+fn long_values_of_one_region_take_no_more_room_than_short_ones() {
+    // Each of them is as long as a text may be, and an attribute of tomorrow has no limit of its own.
+    let set = crowd("tomorrow/story", 32, 64 * 1_024 - 10);
+    let resolved = resolve(&Policy::built_in(), &set);
+    let golden = GoldenRecord::from_resolved(RecordId::from_bytes([1; 16]), &resolved);
+    assert!(golden.to_bytes().len() < 512 * 1_024, "{} bytes", golden.to_bytes().len());
+    let segments = &resolved.attributes[&"tomorrow/story".parse().unwrap()];
+    let last = &segments.last().unwrap().resolution;
+    assert_eq!(last.winner.as_ref().unwrap().source.as_str(), "source-32", "the latest counts");
+    assert!(last.losers.iter().any(|loser| loser.candidate.source.as_str() == "source-0"));
 }

@@ -2,7 +2,6 @@
 
 use crdt_model::document::{ClaimEdit, CustomerDocument};
 use crdt_model::id::{LogId, RecordId};
-use crdt_model::path::ClaimKey;
 use crdt_model::value::Assertion;
 
 use super::net::{Forger, Net, block, heads, record, request, roster_of, stated};
@@ -298,9 +297,9 @@ fn a_difference_that_no_feed_entry_can_hold_names_the_records() {
             .claims()
             .claims()
             .iter()
-            .map(|claim| ClaimEdit {
-                key: ClaimKey { path: claim.path.clone(), source: claim.source.clone() },
-                assertion: Assertion::Tombstone,
+            .map(|claim| {
+                let (path, source) = (claim.path.clone(), claim.source.clone());
+                ClaimEdit::new(path, source, Assertion::Tombstone)
             })
             .collect();
         (*record, document.propose(&author, &edits, None).unwrap().unwrap())

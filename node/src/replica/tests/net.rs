@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crdt_model::document::Author;
+use crdt_model::golden_record::GoldenRecord;
 use crdt_model::id::{CommitRef, LogId, RecordId, Region, SourceName};
 use crdt_model::normalize::RULESET;
 use crdt_model::policy::Policy;
@@ -357,7 +358,7 @@ impl Net {
 
     /// What a node shows of a record: path and text, `!` where there is a conflict.
     pub(super) fn shown(&self, at: usize, record: &RecordId) -> Vec<String> {
-        let golden = Records::new(&self.nodes[at].store).golden(record).unwrap();
+        let golden = self.golden(at, record);
         let attributes = golden.map(|golden| golden.attributes).unwrap_or_default();
         let values = attributes.iter().flat_map(|(path, values)| {
             values.iter().map(move |value| {
@@ -367,6 +368,11 @@ impl Net {
             })
         });
         values.collect()
+    }
+
+    /// The golden record of a node.
+    pub(super) fn golden(&self, at: usize, record: &RecordId) -> Option<GoldenRecord> {
+        Records::new(&self.nodes[at].store).golden(record).unwrap()
     }
 
     /// The quarantine codes of a node, by record and commit number.
@@ -422,6 +428,7 @@ pub(super) fn request(at: usize, record: RecordId, edits: &[(&str, &str)]) -> Wr
     WriteRequest {
         source: source(at),
         propose: false,
+        restate: false,
         provenance: Provenance { principal: "tester".to_owned(), ..Provenance::default() },
         records: vec![RecordWrite {
             record,

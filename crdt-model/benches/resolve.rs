@@ -18,6 +18,9 @@ use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::{Assertion, Cell};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Sources and the regions in which they write.
 const SOURCES: [(&str, &str); 5] = [
     ("register-de", "EMEA"),

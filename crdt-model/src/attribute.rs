@@ -13,6 +13,7 @@ mod index;
 mod key;
 mod table;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
@@ -21,7 +22,7 @@ pub use self::fault::{CODES, Fault};
 pub use self::key::KeyType;
 pub use self::table::table;
 use crate::id::RecordKind;
-use crate::path::{AttributePath, unescape};
+use crate::path::{AttributePath, SEGMENTS_MAX, unescape};
 use crate::time::parse_date;
 use crate::value::{Assertion, Scalar, Value};
 
@@ -140,19 +141,25 @@ pub struct Attribute {
 /// A literal segment of a pattern wins over a placeholder.
 #[must_use]
 pub fn lookup(path: &AttributePath) -> Option<&'static Attribute> {
-    let segments: Vec<&str> = path.as_str().split('/').collect();
-    root().find(&segments).or_else(|| facts().find(&segments))
+    let mut segments = [""; SEGMENTS_MAX];
+    let mut count = 0;
+    for (place, segment) in segments.iter_mut().zip(path.as_str().split('/')) {
+        *place = segment;
+        count += 1;
+    }
+    let segments = &segments[..count];
+    root().find(segments).or_else(|| facts().find(segments))
 }
 
 impl Attribute {
     /// What the placeholders of the pattern stand for in a path, for example
     /// `[("company_code", "1000")]`.
     #[must_use]
-    pub fn placeholders(&self, path: &AttributePath) -> Vec<(&'static str, String)> {
+    pub fn placeholders<'p>(&self, path: &'p AttributePath) -> Vec<(&'static str, Cow<'p, str>)> {
         if self.keys.is_empty() {
             return Vec::new();
         }
-        let named = |(pattern, escaped): (&'static str, &str)| {
+        let named = |(pattern, escaped): (&'static str, &'p str)| {
             let name = pattern.strip_prefix('{')?.strip_suffix('}')?;
             Some((name, unescape(escaped)))
         };

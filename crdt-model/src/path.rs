@@ -6,6 +6,7 @@
 //! key is a path, `@`, the source that makes the claim and, where it has several, which of its
 //! registers on the attribute is meant.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -65,7 +66,7 @@ impl AttributePath {
     /// The segments as people write them, unescaped.
     #[must_use]
     pub fn segments(&self) -> Vec<String> {
-        self.0.split('/').map(unescape).collect()
+        self.0.split('/').map(|segment| unescape(segment).into_owned()).collect()
     }
 
     /// The path followed by further segments.
@@ -203,9 +204,9 @@ fn escape(segment: &str) -> String {
 }
 
 /// Undoes [`escape`]; text that [`escape`] did not make comes back as something that escapes differently.
-pub(crate) fn unescape(segment: &str) -> String {
+pub(crate) fn unescape(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
-        return segment.to_owned();
+        return Cow::Borrowed(segment);
     }
     let bytes = segment.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
@@ -223,7 +224,7 @@ pub(crate) fn unescape(segment: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&plain).into_owned()
+    Cow::Owned(String::from_utf8_lossy(&plain).into_owned())
 }
 
 #[cfg(test)]

@@ -182,7 +182,8 @@ impl Policy {
     #[must_use]
     pub fn rule_for(&self, attribute: Option<&Attribute>, path: &AttributePath) -> Rule {
         let Some(attribute) = attribute else { return Rule::LastWriter };
-        let exact = self.rules.get(path.as_str());
+        // Without a placeholder the path is the pattern.
+        let exact = (!attribute.keys.is_empty()).then(|| self.rules.get(path.as_str())).flatten();
         exact.copied().unwrap_or_else(|| self.rule_of(attribute))
     }
 

@@ -1,6 +1,7 @@
 //! The verdict on a stored claim. Shapes and arithmetic alone: no registry, no locale, no table of
 //! another crate that a release could change.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
@@ -26,7 +27,7 @@ const URL_MAX: usize = 2_000;
 pub(crate) struct CheckedPath<'a> {
     attribute: &'a Attribute,
     path: &'a AttributePath,
-    keys: Vec<(&'static str, String)>,
+    keys: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 pub(super) fn check_path<'a>(
@@ -155,7 +156,7 @@ fn check_group(
 fn check_item(
     attribute: &Attribute,
     path: &AttributePath,
-    keys: &[(&'static str, String)],
+    keys: &[(&'static str, Cow<'_, str>)],
     members: &BTreeMap<String, Scalar>,
 ) -> Result<(), Fault> {
     let (true, Some(kind), Some((_, key))) =

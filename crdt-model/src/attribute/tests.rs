@@ -137,10 +137,10 @@ fn every_code_is_listed_once_in_order() {
 #[test]
 fn placeholders_are_named() {
     let path = path("sales/1000:10:00/tax_class/DE");
-    let expected = vec![("sales_area", "1000:10:00".to_owned()), ("country", "DE".to_owned())];
+    let expected = vec![("sales_area", "1000:10:00".into()), ("country", "DE".into())];
     assert_eq!(lookup(&path).unwrap().placeholders(&path), expected);
     let bank = segments(&["xref", "ERP:100:A/B"]);
-    assert_eq!(lookup(&bank).unwrap().placeholders(&bank), vec![("id", "ERP:100:A/B".to_owned())]);
+    assert_eq!(lookup(&bank).unwrap().placeholders(&bank), vec![("id", "ERP:100:A/B".into())]);
 }
 
 #[test]

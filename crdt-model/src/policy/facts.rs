@@ -324,7 +324,8 @@ impl Facts {
         self.value = Fact::of_value(value, &self.meter);
         let keys = attribute::lookup(path).map(|attribute| attribute.placeholders(path));
         let keys = keys.unwrap_or_default().into_iter();
-        let named = keys.map(|(name, key)| (name.to_owned(), Fact::of(&Scalar::Text(key))));
+        let named =
+            keys.map(|(name, key)| (name.to_owned(), Fact::of(&Scalar::Text(key.into_owned()))));
         self.keys = Fact::Table(Table::of(named.collect(), &self.meter));
     }
 

@@ -9,10 +9,12 @@ mod codes;
 mod completions;
 mod conflicts;
 mod context;
+mod credit;
 mod demo;
 mod exit;
 mod export;
 mod get;
+mod hierarchy;
 mod history;
 mod import;
 mod init;
@@ -72,6 +74,11 @@ enum Command {
     Sample(sample::Args),
     /// Show every change of a customer: who, when and why
     History(history::Args),
+    /// Show who a customer belongs to and who belongs to it
+    Hierarchy(hierarchy::Args),
+    /// Show the credit of a customer, draw on a slice of its limit, or give a part of one away
+    #[command(subcommand)]
+    Credit(credit::Command),
     /// Show customers on which regions wrote different values without knowing of each other
     Conflicts(conflicts::Args),
     /// Ask for a change that others decide, or show a request
@@ -142,6 +149,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Import(args) => import::run(&args, context),
         Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
+        Command::Hierarchy(args) => hierarchy::run(&args, context),
+        Command::Credit(command) => credit::run(&command, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
         Command::Request(args) => requests::request(&args, context),
         Command::Approve(args) => requests::decide("approve", &args, context),

@@ -10,12 +10,14 @@ mod bulk;
 mod changes;
 mod codes;
 mod conflicts;
+mod credit;
 mod cursor;
 mod customers;
 mod error;
 mod export;
 mod extract;
 mod golden;
+mod hierarchy;
 mod history;
 mod issues;
 mod json;
@@ -148,6 +150,10 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(customers::list, writes::create))
         .routes(routes!(customers::read, writes::patch))
         .routes(routes!(history::history))
+        .routes(routes!(hierarchy::show))
+        .routes(routes!(credit::show))
+        .routes(routes!(credit::reserve))
+        .routes(routes!(credit::transfer))
         .routes(routes!(conflicts::conflicts))
         .routes(routes!(quarantine::quarantine))
         .routes(routes!(changes::changes))

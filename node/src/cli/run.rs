@@ -16,11 +16,13 @@ use crate::config::{self, Config};
 use crate::driver::{self, Running, Settings, StartError};
 use crate::http::{self, token::Tokens};
 use crate::identity::NodeKey;
+use crate::kv::Op;
 use crate::replica::node_id::NodeId;
+use crate::replica::numbers;
 use crate::replica::records::Records;
 use crate::replica::roster::Roster;
 use crate::shutdown::Shutdown;
-use crate::store::{SledStore, StoreOptions, Watermark};
+use crate::store::{SledStore, Store as _, StoreOptions, Watermark};
 use crate::telemetry;
 use crate::transport::TransportConfig;
 
@@ -118,6 +120,9 @@ impl Prepared {
         let (store, mut identity, watermark) = open_store(dir, config.store_cache_mib)?;
         if args.accept_loss && identity.1.take().is_some() {
             tracing::warn!("what the store lost is given up, as --accept-loss says");
+            // Which customer numbers were given out in what is lost, nobody knows any more.
+            let mark = [Op::Put(numbers::LOST.to_vec(), Vec::new())];
+            store.apply(&mark, true).map_err(|error| CliError::Unreachable(sentence(&error)))?;
         }
         Ok(Self { config, key, roster, tokens, store, watermark, identity })
     }

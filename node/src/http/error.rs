@@ -80,6 +80,8 @@ pub(crate) static METHOD_NOT_ALLOWED: Kind =
     kind(S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
 pub(crate) static NEEDS_REQUEST: Kind =
     kind(S::FORBIDDEN, "needs-request", "The change needs a request");
+pub(crate) static NO_NUMBER: Kind =
+    kind(S::CONFLICT, "no-number", "There is no customer number to give");
 pub(crate) static NOT_AUTHORISED: Kind =
     kind(S::FORBIDDEN, "not-authorised", "The principal may not do this");
 pub(crate) static NOT_A_MEMBER: Kind =
@@ -263,6 +265,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::Denied { denial, .. } => denied_kind(denial.code),
             WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
             WriteRefusal::Malformed { .. } => &CUSTOMER_INVALID,
+            WriteRefusal::NoNumber { .. } => &NO_NUMBER,
             WriteRefusal::RecordFull { .. } => &CUSTOMER_FULL,
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,

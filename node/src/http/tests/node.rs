@@ -53,8 +53,17 @@ pub(super) struct Rosters {
     pub(super) second: Vec<u8>,
 }
 
+/// Starts a node under a policy.
+pub(super) fn start_under(policy: Policy) -> Client {
+    started(None, policy).0
+}
+
 /// Starts a node; `behind` is one that lost data and takes no writes.
 pub(super) fn start(behind: bool) -> (Client, Rosters) {
+    started(behind.then_some(1), Policy::built_in())
+}
+
+fn started(behind: Option<u64>, policy: Policy) -> (Client, Rosters) {
     let network = NodeKey::generate().unwrap();
     let key = NodeKey::generate().unwrap();
     let member = |node, name: &str| Member {
@@ -73,8 +82,8 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
         nonce: 1,
         connect: Vec::new(),
         heartbeat_ms: HEARTBEAT_MS,
-        behind: behind.then_some(1),
-        policy: Policy::built_in(),
+        behind,
+        policy,
     };
     let client = Client(router(run(config), tokens(), Clock::system()));
     (client, Rosters { second: longer.encode() })

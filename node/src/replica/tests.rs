@@ -9,6 +9,7 @@ mod contact;
 mod damage;
 mod excess;
 mod folding;
+mod governance;
 mod net;
 mod poison;
 mod policies;

@@ -30,6 +30,7 @@ mod set;
 mod show;
 mod status;
 mod table;
+mod token;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -98,6 +99,9 @@ enum Command {
     /// Check, compare, sign and bring the policy: which rule decides what, and who may do what
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Say who may ask the node of this machine: make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show the other nodes, and how far each is
     Peers(peers::Args),
     /// Show the state of the node
@@ -160,6 +164,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Codes(args) => codes::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::Policy(command) => policy::run(command, context),
+        Command::Token(command) => token::run(&command, context),
         Command::Peers(args) => peers::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),

@@ -52,7 +52,7 @@ use utoipa_axum::routes;
 
 use self::error::{ApiError, ApiResult};
 pub use self::serve::serve;
-use self::token::Tokens;
+use self::token::Keyring;
 use crate::clock::Clock;
 use crate::handle::Handle;
 use crate::replica::event::WriteRefusal;
@@ -69,7 +69,7 @@ const READS_AT_ONCE: usize = 64;
 #[derive(Clone)]
 pub(crate) struct App {
     handle: Handle,
-    tokens: Arc<Tokens>,
+    tokens: Keyring,
     clock: Clock,
     reads: Arc<Semaphore>,
 }
@@ -125,10 +125,10 @@ impl App {
 }
 
 /// The interface of a node.
-pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
+pub fn router(handle: Handle, tokens: impl Into<Keyring>, clock: Clock) -> Router {
     let app = App {
         handle,
-        tokens: Arc::new(tokens),
+        tokens: tokens.into(),
         clock,
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };

@@ -14,7 +14,8 @@ use super::{CliError, Context, Exit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::driver::{self, Running, Settings, StartError};
-use crate::http::{self, token::Tokens};
+use crate::http;
+use crate::http::token::{Keyring, Tokens};
 use crate::identity::NodeKey;
 use crate::kv::Op;
 use crate::replica::node_id::NodeId;
@@ -93,7 +94,7 @@ struct Prepared {
     config: Config,
     key: NodeKey,
     roster: Roster,
-    tokens: Tokens,
+    tokens: (Tokens, PathBuf),
     store: SledStore,
     watermark: Watermark,
     identity: Identity,
@@ -104,8 +105,8 @@ impl Prepared {
         let dir = &args.dir;
         let refused = |error: &dyn std::fmt::Display| CliError::Refused(sentence(error));
         let key = NodeKey::load(&dir.join(config::KEY_FILE)).map_err(|error| refused(&error))?;
-        let tokens =
-            Tokens::load(&dir.join(config::TOKENS_FILE)).map_err(|error| refused(&error))?;
+        let path = dir.join(config::TOKENS_FILE);
+        let tokens = (Tokens::load(&path).map_err(|error| refused(&error))?, path);
         let roster_path = dir.join(config::ROSTER_FILE);
         if !roster_path.exists() {
             return Err(CliError::Refused(format!(
@@ -141,6 +142,7 @@ impl Prepared {
         let settings = settings(&config, key, roster, (store_id, behind));
         let mut running =
             driver::start(settings, store, watermark).await.map_err(|error| start_error(&error))?;
+        let tokens = Keyring::follow(tokens.0, tokens.1);
         let router = http::router(running.handle.clone(), tokens, Clock::system());
         let (stop_http, http_stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(http::serve(listener, router, async {

@@ -121,6 +121,8 @@ pub(crate) static STORE_FULL: Kind =
     of_node(S::INSUFFICIENT_STORAGE, "store-full", "The store is full");
 pub(crate) static TIMEOUT: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "timeout", "The answer took too long");
+pub(crate) static TOKEN_EXPIRED: Kind =
+    kind(S::UNAUTHORIZED, "token-expired", "The token has expired");
 pub(crate) static TOKEN_MISSING: Kind = kind(S::UNAUTHORIZED, "token-missing", "A token is needed");
 pub(crate) static TOKEN_UNKNOWN: Kind =
     kind(S::UNAUTHORIZED, "token-unknown", "The token is not known");

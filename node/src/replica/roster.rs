@@ -344,6 +344,13 @@ impl Roster {
         encode_entries(&self.entries)
     }
 
+    /// The roster as it was when it had so many entries.
+    #[cfg(test)]
+    pub(crate) fn encode_upto(&self, height: u64) -> Vec<u8> {
+        let upto = usize::try_from(height).unwrap_or(usize::MAX).min(self.entries.len());
+        encode_entries(&self.entries[..upto])
+    }
+
     /// Reads and checks a whole roster.
     ///
     /// # Errors

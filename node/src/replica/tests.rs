@@ -10,6 +10,7 @@ mod damage;
 mod excess;
 mod folding;
 mod governance;
+mod histories;
 mod net;
 mod poison;
 mod policies;

@@ -30,6 +30,9 @@ pub(super) const CLERK: &str = "clerk-0123456789abcdef0123456789abcdef";
 /// May read.
 pub(super) const READER: &str = "reader-0123456789abcdef0123456789abcdef";
 
+/// Was good until the end of a day long past.
+pub(super) const EXPIRED: &str = "former-0123456789abcdef0123456789abcdef";
+
 /// A memory that the replica writes while others read it.
 #[derive(Clone, Default)]
 struct Shared(Arc<RwLock<Memory>>);
@@ -100,6 +103,7 @@ fn tokens() -> Tokens {
         entry(ADMIN, "admin", "any_source = true\nwrite = true"),
         entry(CLERK, "clerk", "write = true"),
         entry(READER, "reader", ""),
+        entry(EXPIRED, "former", "write = true\nexpires = \"2026-01-01\""),
     ];
     Tokens::parse(&entries.concat()).unwrap()
 }

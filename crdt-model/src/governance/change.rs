@@ -65,7 +65,7 @@ pub fn changes(
         let was = old.map_or(&RequestState::Pending, |old| &old.state);
         match (was, &request.state) {
             (RequestState::Pending | RequestState::Rejected, RequestState::Effective { .. }) => {
-                tell(Step::Effective, None)
+                tell(Step::Effective, None);
             }
             (RequestState::Effective { .. }, RequestState::Rejected) => {
                 tell(Step::Withdrawn, None);

@@ -39,7 +39,7 @@ pub const HELD: u8 = b'!';
 /// The issues of a record.
 pub const ISSUES: u8 = b'?';
 /// Which records have an issue, by its code.
-pub const ISSUE_MARK: u8 = b'm';
+pub const ISSUE_MARK: u8 = b'M';
 /// Records whose issues must be looked at again.
 pub const DUE: u8 = b'w';
 /// Prefixes of the index under which every record must be looked at again; the value is the last entry

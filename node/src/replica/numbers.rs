@@ -78,12 +78,12 @@ impl<'a> Numbers<'a> {
         let key = layout::lane_key(&range.prefix, lane.place());
         let mut given = None;
         for at in 0..request.records.len() {
-            if !self.asks(&request, at).map_err(failed)? {
+            if !self.asks(&request, at)? {
                 continue;
             }
             let floor = match given {
                 Some(floor) => Some(floor),
-                None => self.given(&key).map_err(failed)?,
+                None => self.given(&key)?,
             };
             let number = self.draw(range, lane, floor)?;
             given = Some(number.count());
@@ -120,11 +120,11 @@ impl<'a> Numbers<'a> {
         lane: Lane,
         mut floor: Option<u64>,
     ) -> Result<CustomerNumber, WriteRefusal> {
-        let is_lost = self.view.get(LOST).map_err(failed)?.is_some();
+        let is_lost = self.view.get(LOST)?.is_some();
         let memory = if is_lost { Memory::Lost } else { Memory::Whole };
         for _ in 0..PASSED_MAX {
             let number = customer_number::next(range, lane, floor, memory)?;
-            if !self.is_claimed(&number.to_string(), None).map_err(failed)? {
+            if !self.is_claimed(&number.to_string(), None)? {
                 return Ok(number);
             }
             floor = Some(number.count());
@@ -185,8 +185,10 @@ impl<'a> Numbers<'a> {
     }
 }
 
-fn failed(error: ReadError) -> WriteRefusal {
-    WriteRefusal::Store { reason: error.to_string() }
+impl From<ReadError> for WriteRefusal {
+    fn from(error: ReadError) -> Self {
+        Self::Store { reason: error.to_string() }
+    }
 }
 
 impl From<NoNumber> for WriteRefusal {

@@ -346,7 +346,7 @@ impl Roster {
 
     /// The roster as it was when it had so many entries.
     #[cfg(test)]
-    pub(crate) fn encode_upto(&self, height: u64) -> Vec<u8> {
+    pub(crate) fn cut_at(&self, height: u64) -> Vec<u8> {
         let upto = usize::try_from(height).unwrap_or(usize::MAX).min(self.entries.len());
         encode_entries(&self.entries[..upto])
     }

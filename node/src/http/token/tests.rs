@@ -114,11 +114,13 @@ async fn a_running_node_follows_the_file_and_keeps_what_it_has_when_that_is_brok
     let other = "another-secret-0123456789abcdef0123456789";
     write("not a token file");
     write(&file("").replace(SECRET, other));
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while keyring.current().grant(other).is_none() {
-        assert!(std::time::Instant::now() < until, "the change was not seen");
+    for _ in 0..1_000 {
+        if keyring.current().grant(other).is_some() {
+            break;
+        }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    assert!(keyring.current().grant(other).is_some(), "the change was not seen");
     assert!(keyring.current().grant(SECRET).is_none(), "what is revoked is refused");
     write("not a token file");
     tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;

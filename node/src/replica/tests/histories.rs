@@ -322,7 +322,7 @@ fn settle(history: &mut History, store: &mut Memory, now_ms: u64, turns: usize) 
 
 /// The roster as it was at a height: what one that began with the members alone has heard by then.
 fn part(whole: &Roster, height: u64) -> Roster {
-    Roster::decode(&whole.encode_upto(height)).unwrap()
+    Roster::decode(&whole.cut_at(height)).unwrap()
 }
 
 proptest! {

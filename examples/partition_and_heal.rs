@@ -143,6 +143,7 @@ impl Network {
                 record,
                 precondition: Precondition::None,
                 edits: edits.into_iter().collect(),
+                numbered: false,
             }],
         };
         self.nodes[at].handle.write(request).await?;

@@ -147,6 +147,7 @@ impl World {
                 record,
                 precondition: Precondition::None,
                 edits: edits.into_iter().collect(),
+                numbered: false,
             }],
         };
         self.now_ms += 60_000;

@@ -12,6 +12,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
+use crate::finding::Finding;
 use crate::golden_record::{Candidate, GoldenRecord, GoldenValue, Resolution};
 use crate::id::{RecordId, Region};
 use crate::path::AttributePath;
@@ -48,6 +49,12 @@ impl fmt::Display for Money {
 
 /// An amount as people write it: `1200.50 EUR`.
 fn figure(amount: i128, currency: &str) -> String {
+    format!("{} {currency}", decimal(amount, currency))
+}
+
+/// An amount in minor units as a decimal in major ones: `1200.50`. Sums may be larger than an amount.
+#[must_use]
+pub fn decimal(amount: i128, currency: &str) -> String {
     // Which currencies have how many decimals is for reading only; no verdict hangs on it.
     let exponent = iso_currency::Currency::from_code(currency).and_then(|known| known.exponent());
     let decimals = usize::from(exponent.unwrap_or(0));
@@ -55,7 +62,7 @@ fn figure(amount: i128, currency: &str) -> String {
     let digits = format!("{:0>width$}", amount.unsigned_abs(), width = decimals + 1);
     let (whole, cents) = digits.split_at(digits.len() - decimals);
     let dot = if decimals == 0 { "" } else { "." };
-    format!("{sign}{whole}{dot}{cents} {currency}")
+    format!("{sign}{whole}{dot}{cents}")
 }
 
 /// The credit segments of which a record says anything.
@@ -229,6 +236,17 @@ impl Headroom {
     #[must_use]
     pub const fn is_exceeded(&self) -> bool {
         self.left < 0
+    }
+
+    /// What a steward should look at: that the limit is exceeded.
+    #[must_use]
+    pub fn finding(&self, segment: &str) -> Option<Finding> {
+        let path = format!("credit/{segment}/limit").parse().ok()?;
+        let text = format!(
+            "{} Collect what is due, or have the limit raised by those who decide on it.",
+            self.sentence()
+        );
+        self.is_exceeded().then(|| Finding::new("limit-exceeded", path, text))
     }
 
     /// The state for a clerk.

@@ -18,10 +18,8 @@ use std::str::FromStr;
 use jiff::civil::Date;
 
 use crate::attribute::mod_97;
-use crate::claim::Origin;
-use crate::finding::Finding;
 use crate::golden_record::Resolved;
-use crate::id::{RecordId, Region};
+use crate::id::Region;
 use crate::path::AttributePath;
 use crate::policy::NumberRange;
 use crate::time::Hlc;
@@ -144,6 +142,13 @@ fn is_prefix(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
+/// The number that a path states, whatever it looks like; none for any other path.
+#[must_use]
+pub fn of(path: &AttributePath) -> Option<String> {
+    let item = path.as_str().strip_prefix(NUMBERS)?;
+    if item.contains('/') { None } else { path.segments().pop() }
+}
+
 /// The region whose range a number is from; `None` for a number of another origin, for example one
 /// that an import brought.
 ///
@@ -170,41 +175,6 @@ fn contains(range: &NumberRange, number: &CustomerNumber) -> bool {
     range.prefix == number.prefix && (range.from..=range.to).contains(&number.count)
 }
 
-/// What is wrong with the ranges of a policy, in words; empty when nothing is.
-#[must_use]
-pub fn range_faults(numbers: &BTreeMap<Region, NumberRange>) -> Vec<(Region, String)> {
-    let mut faults = Vec::new();
-    for (at, (region, range)) in numbers.iter().enumerate() {
-        let NumberRange { prefix, from, to } = range;
-        if !is_prefix(prefix) {
-            let text = format!(
-                "The prefix {prefix:?} of {region}'s numbers is not one: use 1 to {PREFIX_MAX} \
-                 capital letters or digits, at least one of them a letter."
-            );
-            faults.push((region.clone(), text));
-        }
-        if *from == 0 || from > to {
-            let text = format!(
-                "The numbers of {region} run from {from} to {to}: start at 1 or more, and end no \
-                 earlier than the start."
-            );
-            faults.push((region.clone(), text));
-        }
-        let overlap = numbers
-            .iter()
-            .skip(at + 1)
-            .find(|(_, other)| other.prefix == *prefix && other.from <= *to && *from <= other.to);
-        if let Some((other, _)) = overlap {
-            let text = format!(
-                "{region} and {other} would give out the same numbers: their ranges overlap. Give \
-                 each its own prefix, or ranges that do not meet."
-            );
-            faults.push((region.clone(), text));
-        }
-    }
-    faults
-}
-
 /// A node's share of its region's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lane(u32);
@@ -228,6 +198,12 @@ impl Lane {
             before.insert(admitted);
         }
         None
+    }
+
+    /// How many nodes were admitted before.
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
     }
 
     /// Whether the lane has this count.
@@ -357,34 +333,6 @@ pub fn shown(resolved: &Resolved, day: Date) -> Option<Shown> {
     numbers.sort();
     let mut numbers = numbers.into_iter().map(|(_, number)| number);
     Some(Shown { number: numbers.next()?, aliases: numbers.collect() })
-}
-
-/// What a steward should do about a number that several customers carry: the one that carried it
-/// first keeps it.
-///
-/// `holders` are all of them with the origin of the claim, `record` is the one to report on.
-#[must_use]
-pub fn shared(
-    record: RecordId,
-    path: &AttributePath,
-    holders: &[(RecordId, Origin)],
-) -> Option<Finding> {
-    let first = holders.iter().min_by_key(|(id, origin)| (origin.time, *id)).map(|(id, _)| *id)?;
-    let others: BTreeSet<RecordId> =
-        holders.iter().map(|(id, _)| *id).filter(|id| *id != record).collect();
-    let others: Vec<RecordId> = others.into_iter().collect();
-    if others.is_empty() {
-        return None;
-    }
-    let number = path.segments().pop().unwrap_or_default();
-    let advice = if first == record {
-        "This one carried it first and keeps it; give the others a number of their own."
-    } else {
-        "Another one carried it first and keeps it; give this one a number of its own."
-    };
-    let count = others.len() + 1;
-    let text = format!("{count} customers carry the number {number}. {advice}");
-    Some(Finding::new("number-shared", path.clone(), text).about(&others))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! what, alike at the door and at every receiver, and [`disposition()`] what the door makes of a write.
 //! Which claim then survives is decided in [`crate::survivorship`].
 
+mod change;
 mod disposition;
 mod effect;
 mod fact;
@@ -18,6 +19,7 @@ mod sensitive;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub use self::change::{RequestChange, Step, changes};
 pub use self::disposition::{Disposition, Proposal, disposition};
 pub(crate) use self::fact::closed_section;
 pub use self::fact::{Ends, Fact, NewRequest, Override, ProposedEdit, Verdict, decision, lease};

@@ -8,8 +8,10 @@
 mod checks;
 mod claims;
 mod codes;
+mod derived;
 mod ledger;
 mod links;
+mod since;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::attribute::{self, Attribute, Fault};
+use crate::claim::ClaimSet;
 use crate::code_list::CodeList;
-use crate::golden_record::{Resolved, Segment};
+use crate::golden_record::{GoldenRecord, Resolved, Segment};
 use crate::id::RecordId;
 use crate::path::AttributePath;
 use crate::policy::{CompiledChecks, Policy, Severity};
@@ -48,7 +51,7 @@ pub struct Issue {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
     /// When its newest cause was written: its age.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "since")]
     pub since: Option<Hlc>,
     /// Other records that it is about, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,12 +72,32 @@ pub const KINDS: &[(&str, Dimension, &str)] = &[
     ("conflict", Dimension::Consistency, "Sources differ and had not seen each other"),
     ("undecided", Dimension::Consistency, "Claims stand and none may survive"),
     ("two-of-one-type", Dimension::Uniqueness, "Two identifiers of one type"),
-    ("shared-identifier", Dimension::Uniqueness, "Another customer has the same identifier"),
+    ("number-shared", Dimension::Uniqueness, "Another customer has the same customer number"),
+    ("tax-id-shared", Dimension::Uniqueness, "Another party has the same tax id"),
+    ("vendor-linked-twice", Dimension::Uniqueness, "Another customer has the same vendor account"),
+    ("bank-shared", Dimension::Uniqueness, "Money goes through another party's bank account"),
     ("code-unresolved", Dimension::Validity, "A code is on no list"),
     ("code-not-valid", Dimension::Timeliness, "A code is used outside its validity"),
     ("code-ambiguous", Dimension::Consistency, "A system has one word for two codes"),
     ("dangling-link", Dimension::Consistency, "A link to a customer who is not here"),
+    ("hierarchy-break", Dimension::Consistency, "The parent is not here"),
     ("hierarchy-cycle", Dimension::Consistency, "A customer is its own parent, by way of others"),
+    ("number-invalid", Dimension::Validity, "A number of our own that was never given out"),
+    ("clearing-one-sided", Dimension::Consistency, "Customer and vendor disagree on clearing"),
+    ("vendor-blocked", Dimension::Consistency, "The party is blocked as a vendor"),
+    ("vendor-sanctioned", Dimension::Validity, "A vendor whose sanctions screening hit"),
+    ("bank-both-ways", Dimension::Consistency, "An account that is paid to and collected from"),
+    ("limit-exceeded", Dimension::Consistency, "More is owed than the credit limit"),
+    ("slice-overdrawn", Dimension::Consistency, "A region drew more than its slice"),
+    ("slices-exceed-limit", Dimension::Consistency, "Slices sum up to more than the limit"),
+    ("transfer-not-counted", Dimension::Validity, "A transfer of a slice that does not count"),
+    ("slice-needs-owner", Dimension::Validity, "A slice without an owner who deals it"),
+    ("slice-not-owners", Dimension::Validity, "A slice that somebody else than the owner dealt"),
+    ("slice-without-limit", Dimension::Validity, "A slice of no limit"),
+    ("slice-currency", Dimension::Consistency, "A slice in another currency than the limit"),
+    ("slice-bounded", Dimension::Validity, "A slice with a validity"),
+    ("exposure-not-own", Dimension::Validity, "An exposure that another region reports"),
+    ("exposure-currency", Dimension::Consistency, "An exposure in another currency"),
     ("gl-wrong-type", Dimension::Validity, "A reconciliation account of the wrong type"),
     ("gl-blocked", Dimension::Validity, "A reconciliation account that is blocked"),
     ("gl-company-code", Dimension::Consistency, "A reconciliation account of another company code"),
@@ -117,6 +140,8 @@ pub trait Around {
     fn sharing(&self, path: &AttributePath) -> Vec<RecordId>;
     /// A code list; none: it is not here.
     fn code_list(&self, name: &str) -> Option<Arc<CodeList>>;
+    /// Whether another customer names the record in a link of its own.
+    fn is_named_by(&self, other: &RecordId) -> bool;
     /// How many items of the record are in quarantine.
     fn quarantined(&self) -> usize;
 }
@@ -126,8 +151,12 @@ pub trait Around {
 pub struct Subject<'a> {
     /// Which.
     pub record: RecordId,
+    /// What its sources say.
+    pub claims: &'a ClaimSet,
     /// What survives, with every explanation.
     pub resolved: &'a Resolved,
+    /// The same as people read it.
+    pub golden: &'a GoldenRecord,
     /// The policy in force.
     pub policy: &'a Policy,
     /// Its checks.
@@ -142,6 +171,7 @@ pub fn of(subject: &Subject<'_>, around: &dyn Around) -> Vec<Issue> {
     codes::find(subject, around, &mut issues);
     ledger::find(subject, around, &mut issues);
     links::find(subject, around, &mut issues);
+    derived::find(subject, around, &mut issues);
     checks::find(subject, &mut issues);
     issues.sort();
     issues.dedup();

@@ -9,10 +9,12 @@ mod codes;
 mod completions;
 mod conflicts;
 mod context;
+mod credit;
 mod demo;
 mod exit;
 mod export;
 mod get;
+mod hierarchy;
 mod history;
 mod import;
 mod init;
@@ -28,6 +30,7 @@ mod set;
 mod show;
 mod status;
 mod table;
+mod token;
 mod verify;
 
 use std::io::{self, Write as _};
@@ -72,6 +75,11 @@ enum Command {
     Sample(sample::Args),
     /// Show every change of a customer: who, when and why
     History(history::Args),
+    /// Show who a customer belongs to and who belongs to it
+    Hierarchy(hierarchy::Args),
+    /// Show the credit of a customer, draw on a slice of its limit, or give a part of one away
+    #[command(subcommand)]
+    Credit(credit::Command),
     /// Show customers on which regions wrote different values without knowing of each other
     Conflicts(conflicts::Args),
     /// Ask for a change that others decide, or show a request
@@ -91,6 +99,9 @@ enum Command {
     /// Check, compare, sign and bring the policy: which rule decides what, and who may do what
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Say who may ask the node of this machine: make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::Command),
     /// Show the other nodes, and how far each is
     Peers(peers::Args),
     /// Show the state of the node
@@ -142,6 +153,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Import(args) => import::run(&args, context),
         Command::Sample(args) => sample::run(&args, context),
         Command::History(args) => history::run(&args, context),
+        Command::Hierarchy(args) => hierarchy::run(&args, context),
+        Command::Credit(command) => credit::run(&command, context),
         Command::Conflicts(args) => conflicts::run(&args, context),
         Command::Request(args) => requests::request(&args, context),
         Command::Approve(args) => requests::decide("approve", &args, context),
@@ -151,6 +164,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Codes(args) => codes::run(&args, context),
         Command::Report(args) => report::run(&args, context),
         Command::Policy(command) => policy::run(command, context),
+        Command::Token(command) => token::run(&command, context),
         Command::Peers(args) => peers::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),

@@ -27,6 +27,8 @@ pub const CONFIG_FILE: &str = "concord.toml";
 pub const KEY_FILE: &str = "node.key";
 /// The tokens, in the directory of a node.
 pub const TOKENS_FILE: &str = "tokens.toml";
+/// The secret with which the command line asks the node of this machine, in the directory of a node.
+pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// The roster as the operator brought it, in the directory of a node or of a network.
 pub const ROSTER_FILE: &str = "roster";
 /// The store, in the directory of a node.

@@ -10,12 +10,14 @@ mod bulk;
 mod changes;
 mod codes;
 mod conflicts;
+mod credit;
 mod cursor;
 mod customers;
 mod error;
 mod export;
 mod extract;
 mod golden;
+mod hierarchy;
 mod history;
 mod issues;
 mod json;
@@ -50,7 +52,7 @@ use utoipa_axum::routes;
 
 use self::error::{ApiError, ApiResult};
 pub use self::serve::serve;
-use self::token::Tokens;
+use self::token::Keyring;
 use crate::clock::Clock;
 use crate::handle::Handle;
 use crate::replica::event::WriteRefusal;
@@ -67,7 +69,7 @@ const READS_AT_ONCE: usize = 64;
 #[derive(Clone)]
 pub(crate) struct App {
     handle: Handle,
-    tokens: Arc<Tokens>,
+    tokens: Keyring,
     clock: Clock,
     reads: Arc<Semaphore>,
 }
@@ -123,10 +125,10 @@ impl App {
 }
 
 /// The interface of a node.
-pub fn router(handle: Handle, tokens: Tokens, clock: Clock) -> Router {
+pub fn router(handle: Handle, tokens: impl Into<Keyring>, clock: Clock) -> Router {
     let app = App {
         handle,
-        tokens: Arc::new(tokens),
+        tokens: tokens.into(),
         clock,
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };
@@ -148,6 +150,10 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(customers::list, writes::create))
         .routes(routes!(customers::read, writes::patch))
         .routes(routes!(history::history))
+        .routes(routes!(hierarchy::show))
+        .routes(routes!(credit::show))
+        .routes(routes!(credit::reserve))
+        .routes(routes!(credit::transfer))
         .routes(routes!(conflicts::conflicts))
         .routes(routes!(quarantine::quarantine))
         .routes(routes!(changes::changes))

@@ -13,6 +13,7 @@ mod causality;
 pub mod codec;
 pub mod commit;
 mod contact;
+mod credit;
 mod door;
 pub mod event;
 pub mod frame;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod lists;
 pub mod multiset;
 pub mod node_id;
+pub mod numbers;
 mod peers;
 mod permission;
 pub mod records;
@@ -53,6 +55,7 @@ use self::limits::{
     ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX, RECORD_BYTES_MAX,
 };
 use self::node_id::NodeId;
+use self::numbers::Numbers;
 use self::peers::{Link, Peer, clock_offset_ms};
 use self::roster::{Roster, RosterError, Signer};
 use self::write::{OwnLog, Writer};
@@ -359,12 +362,19 @@ impl Replica {
         }
         let region = member.region.clone();
         self.follow_in_advance(turn, request, &region)?;
+        let (numbered, given) =
+            Numbers::new(&self.history, &turn.view, &self.node, &region).give(request)?;
+        let request = &*numbered;
         let mut drafted = self.writer(turn, &region).draft(request)?;
         let mut receipt = WriteReceipt { commit: None, records: Vec::new() };
         let mut records = BTreeMap::new();
         if let Some(draft) = drafted.draft.take() {
             let verdicts = std::mem::take(&mut drafted.verdicts);
             let (commit, applied) = self.commit(turn, draft, verdicts)?;
+            // Should it be lost: the commit marks its numbers, and the next draw passes over them.
+            if !given.is_empty() {
+                turn.persist(given);
+            }
             (receipt.commit, records) = (Some(commit), applied.records);
         }
         let today = crdt_model::time::Hlc::from_ms(turn.now_ms).day();

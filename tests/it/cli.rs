@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use node::clock::Stopwatch;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use crate::support::free_address;
@@ -131,11 +131,9 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// A secret of a token file.
+/// The secret of a node's command line.
 fn secret(place: &Place, name: &str) -> String {
-    let tokens = read(&place.path(name).join("tokens.toml"));
-    let line = tokens.lines().find_map(|line| line.strip_prefix("secret = \"")).unwrap();
-    line.trim_end_matches('"').to_owned()
+    read(&place.path(name).join("admin.token")).trim().to_owned()
 }
 
 #[test]
@@ -163,7 +161,7 @@ fn init_makes_a_private_directory_once_and_prints_the_line_for_the_operator() {
         let mode =
             |path: &str| std::fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("d"), 0o700);
-        for file in ["d/node.key", "d/tokens.toml", "d/concord.toml"] {
+        for file in ["d/node.key", "d/tokens.toml", "d/admin.token", "d/concord.toml"] {
             assert_eq!(mode(file), 0o600, "{file}");
         }
     }
@@ -194,6 +192,29 @@ fn a_wrong_line_or_value_makes_nothing() {
     // For programs, the error is an object.
     let error: Json = serde_json::from_str(&place.refused("--json verify --dir d", 3)).unwrap();
     assert_eq!(error["code"], "refused");
+}
+
+#[test]
+fn tokens_are_made_listed_and_revoked_and_only_their_hashes_are_kept() {
+    let place = Place::new();
+    place.done("init --dir d --name emea-1 --region EMEA");
+    assert!(!read(&place.path("d").join("tokens.toml")).contains(&secret(&place, "d")));
+    let made = "--json token create anna --dir d --principal anna --write --expires 2030-12-31";
+    let made: Json = serde_json::from_str(&place.done(made)).unwrap();
+    assert_eq!((&made["source"], &made["expires"]), (&json!("manual-emea"), &json!("2030-12-31")));
+    let kept = read(&place.path("d").join("tokens.toml"));
+    assert!(!kept.contains(made["secret"].as_str().unwrap()), "{kept}");
+    place.refused("token create anna --dir d --principal anna", 3);
+    place.refused("token create ben --dir d --principal ben --expires soon", 2);
+    let listed: Json = serde_json::from_str(&place.done("--json token list --dir d")).unwrap();
+    let names: Vec<&Json> =
+        listed["tokens"].as_array().unwrap().iter().map(|token| &token["name"]).collect();
+    assert_eq!(names, ["admin", "anna"]);
+    assert!(place.done("token list --dir d").contains("2030-12-31"));
+    place.done("token revoke anna --dir d");
+    place.refused("token revoke anna --dir d", 3);
+    // The last one stays: nobody could ask the node anything.
+    place.refused("token revoke admin --dir d", 3);
 }
 
 #[test]

@@ -334,3 +334,85 @@ fn codes_are_judged_at_the_door_retire_and_heal() {
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     network.converge();
 }
+
+#[test]
+fn credit_numbers_hierarchy_and_tokens_by_the_program() {
+    let mut network = Processes::set_up(&["EMEA", "AMER"]);
+    network.start();
+    let [emea, amer] = &network.nodes[..] else { panic!("two nodes") };
+    let file = network.path("policy.toml");
+    let policy = "version = 2\n\n[owners]\n\"credit/EU01\" = \"EMEA\"\n\n\
+        [numbers.EMEA]\nprefix = \"EU\"\nfrom = 1\nto = 99\n";
+    std::fs::write(&file, policy).unwrap();
+    let dir = network.path("network");
+    let to = ["--dir", &dir, "--to", emea.client.url(), "--token", &emea.secret];
+    concord(&[&["policy", "activate", &file][..], &to].concat());
+    for node in [emea, amer] {
+        wait_for(&node.client, "/v1/policy", |shown| shown["version"] == json!(2));
+    }
+    let euro = |amount: &str| json!({"amount": amount, "currency": "EUR"});
+    let slices = json!({"EMEA": euro("600"), "AMER": euro("400")});
+    let credit = json!({"EU01": {"limit": euro("1000"), "slice": slices}});
+    let top = create(&emea.client, "erp-emea", &json!({"credit": credit}));
+    let shown = emea.client.ask(&Request::get(format!("/v1/customers/{top}"))).unwrap();
+    assert_eq!(
+        shown["customer"]["identity"]["customer_number"],
+        json!({"EU-00000001-59": true}),
+        "{shown}"
+    );
+    let child = json!({"relation": {"parent": {"customer": top}}});
+    let child = create(&amer.client, "erp-amer", &child);
+    network.converge();
+
+    let at = |node: &crate::process::Process| {
+        [
+            "--url".to_owned(),
+            node.client.url().to_owned(),
+            "--token".to_owned(),
+            node.secret.clone(),
+        ]
+    };
+    let run = |code: i32, words: &[&str], node: &[String]| {
+        let node = node.iter().map(String::as_str);
+        concord_json(code, &words.iter().copied().chain(node).collect::<Vec<_>>())
+    };
+    // Each region draws its own; beyond its slice it is told whom to ask, and asks.
+    let (at_emea, at_amer) = (at(emea), at(amer));
+    run(0, &["credit", "reserve", &top, "EU01", "400", "EUR"], &at_amer);
+    let refused = run(3, &["credit", "reserve", &top, "EU01", "0.01", "EUR"], &at_amer);
+    assert!(
+        refused.to_string().contains("Ask another region to give some of its slice"),
+        "{refused}"
+    );
+    run(0, &["credit", "transfer", &top, "EU01", "100", "EUR", "--to", "AMER"], &at_emea);
+    network.converge();
+    run(0, &["credit", "reserve", &top, "EU01", "100", "EUR"], &at_amer);
+    let shown = run(0, &["credit", "show", &top], &at_amer);
+    assert_eq!(shown["segments"]["EU01"]["slices"]["AMER"]["available"], json!("0.00"));
+    let shown = run(0, &["hierarchy", &child], &at_emea);
+    assert_eq!((&shown["ultimate_parent"], &shown["ends"]), (&json!(top), &json!("top")));
+
+    a_token_serves_until_it_is_revoked(emea);
+    network.converge();
+    for node in &mut network.nodes {
+        node.kill();
+        node.verify();
+    }
+}
+
+fn a_token_serves_until_it_is_revoked(node: &crate::process::Process) {
+    let place = node.dir.to_str().unwrap();
+    let made = ["token", "create", "anna", "--principal", "anna", "--dir", place];
+    let made = concord_json(0, &made);
+    let anna = Client::new(node.client.url(), made["secret"].as_str().unwrap()).unwrap();
+    let wait = |is_so: &dyn Fn(bool) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_so(anna.ask(&Request::get("/v1/status")).is_ok()) {
+            assert!(Instant::now() < deadline, "the node does not follow its token file");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    wait(&|served| served);
+    concord(&["token", "revoke", "anna", "--dir", place]);
+    wait(&|served| !served);
+}

@@ -17,7 +17,7 @@ pub(crate) const CONCORD: &str = env!("CARGO_BIN_EXE_concord");
 pub(crate) struct Process {
     pub(crate) dir: PathBuf,
     pub(crate) client: Client,
-    /// The secret of its first token.
+    /// The secret of its command line.
     pub(crate) secret: String,
     child: Option<Child>,
 }
@@ -55,9 +55,8 @@ impl Processes {
             let key = said["node"].as_str().unwrap();
             let admit = ["network", "admit", "--dir", network, "--node", key, "--name", &name];
             concord(&[&admit[..], &["--region", region, "--address", &udp]].concat());
-            let tokens = std::fs::read_to_string(own.join("tokens.toml")).unwrap();
-            let tokens: toml::Table = tokens.parse().unwrap();
-            let secret = tokens["tokens"][0]["secret"].as_str().unwrap();
+            let secret = std::fs::read_to_string(own.join("admin.token")).unwrap();
+            let secret = secret.trim();
             let client = Client::new(&format!("http://{http}"), secret).unwrap();
             nodes.push(Process { dir: own, client, secret: secret.to_owned(), child: None });
         }

@@ -129,6 +129,7 @@ pub(crate) async fn write(
             record,
             precondition: Precondition::None,
             edits: edits.into_iter().collect(),
+            numbered: false,
         }],
     };
     node.handle.write(request).await.unwrap()

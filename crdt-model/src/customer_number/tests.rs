@@ -5,7 +5,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::credit::tests::claims;
-use crate::id::{CommitRef, LogId};
 use crate::policy::Policy;
 use crate::survivorship::resolve;
 
@@ -91,26 +90,6 @@ fn a_number_belongs_to_the_region_of_its_range() {
 }
 
 #[test]
-fn ranges_that_could_give_out_a_number_twice_are_faults() {
-    assert_eq!(range_faults(&ranges(&[("EMEA", "EU", 1, 9), ("AMER", "EU", 10, 19)])), []);
-    let faults = range_faults(&ranges(&[
-        ("AMER", "EU", 9, 19),
-        ("APAC", "ap", 1, 9),
-        ("EMEA", "EU", 1, 9),
-        ("LATAM", "LA", 0, 9),
-    ]));
-    let texts: Vec<&str> = faults.iter().map(|(_, text)| &text[..30]).collect();
-    assert_eq!(
-        texts,
-        [
-            "AMER and EMEA would give out t",
-            "The prefix \"ap\" of APAC's numb",
-            "The numbers of LATAM run from ",
-        ]
-    );
-}
-
-#[test]
 fn invariant_1_nodes_of_one_region_take_turns_without_asking() {
     let range = range("EU", 1, 100);
     assert_eq!(counts(&range, lane(0), 4), [1, 3, 5, 7]);
@@ -168,23 +147,6 @@ fn the_number_stated_first_is_shown() {
     assert_eq!(shown.number, "US-2");
     assert_eq!(shown.aliases, ["EU-9", "EU-1"]);
     assert_eq!(super::shown(&Resolved::default(), day), None);
-}
-
-#[test]
-fn of_two_customers_with_one_number_the_first_keeps_it() {
-    let path: AttributePath = "identity/customer_number/EU-9".parse().unwrap();
-    let [a, b] = [1, 2].map(|byte| RecordId::from_bytes([byte; 16]));
-    let origin = |ms| Origin {
-        commit: CommitRef { log: LogId::from_bytes([1; 16]), seq: 1 },
-        time: Hlc::from_ms(ms),
-        region: "EMEA".parse().unwrap(),
-    };
-    let holders = [(a, origin(20)), (b, origin(10))];
-    let finding = shared(a, &path, &holders).unwrap();
-    assert_eq!((finding.code, finding.about), ("number-shared", vec![b]));
-    assert!(finding.text.contains("Another one carried it first"), "{}", finding.text);
-    assert!(shared(b, &path, &holders).unwrap().text.contains("This one carried it first"));
-    assert_eq!(shared(a, &path, &holders[..1]), None);
 }
 
 /// What happens to the nodes of a region.

@@ -45,8 +45,8 @@ pub struct Denial {
 ///
 /// - What states a principal states the one of the commit: `opened.by`, the key of a decision,
 ///   `lease.by`.
-/// - A change of what the policy calls sensitive needs a request, unless it is the record's first data,
-///   its source is exempt, or it is cautious and the policy asks for more only when it is not.
+/// - A change of what the policy calls sensitive needs a request, unless it is the record's first data
+///   (and the policy does not ask for more there), its source is exempt, or it is cautious and the policy asks for more only when it is not.
 /// - A request asks for as many approvals as the policy wants, and is written in one piece; what it
 ///   says and what was decided is never rewritten.
 /// - Where the policy names principals, each acts within its roles, regions, company codes and sources.
@@ -98,10 +98,7 @@ impl Court<'_> {
 
     fn attribute(&self, edit: &ClaimEdit) -> Ruling {
         self.writes(&edit.key.path, &edit.key.source)?;
-        if self.who.creates {
-            return Ok(());
-        }
-        match second_person(self.policy, edit, &|| self.seen().clone()) {
+        match second_person(self.policy, edit, self.who.creates, &|| self.seen().clone()) {
             None => Ok(()),
             Some(approvals) => {
                 let others = if approvals == 1 { "one other person" } else { "other persons" };

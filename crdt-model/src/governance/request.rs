@@ -106,6 +106,18 @@ pub enum RequestState {
     Rejected,
 }
 
+impl RequestState {
+    /// What has become of it, in a word: `pending`, `effective` or `rejected`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Effective { .. } => "effective",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
 /// The decision of one principal on a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

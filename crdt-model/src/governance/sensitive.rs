@@ -58,10 +58,11 @@ pub(super) fn is_override_sensitive(policy: &Policy, path: &AttributePath) -> bo
 }
 
 /// How many others must approve an edit; `None` when it needs no second person. `past` is what the
-/// author of the edit had seen.
+/// author of the edit had seen; `creates` says that it is the first data of the record.
 pub(super) fn second_person(
     policy: &Policy,
     edit: &ClaimEdit,
+    creates: bool,
     past: &dyn Fn() -> ClaimSet,
 ) -> Option<u8> {
     let source = &edit.key.source;
@@ -69,7 +70,7 @@ pub(super) fn second_person(
         terms.exempt.iter().any(|name| name == source.as_str() || name == source.kind())
     };
     let terms = terms(policy, &edit.key.path).into_iter();
-    let asking = terms.filter(|terms| !is_exempt(terms));
+    let asking = terms.filter(|terms| !is_exempt(terms) && (terms.at_creation || !creates));
     let asking: Vec<&FourEyes> =
         asking.filter(|terms| !(terms.only_raise && is_cautious(policy, edit, past))).collect();
     asking.into_iter().map(|terms| terms.approvals.max(1)).max()

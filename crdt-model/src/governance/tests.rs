@@ -3,7 +3,7 @@
 mod delivery;
 mod overrides;
 mod permission;
-mod scene;
+pub(super) mod scene;
 
 use jiff::civil::date;
 

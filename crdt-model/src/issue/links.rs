@@ -1,11 +1,12 @@
-//! Issues between customers: links to nobody, parents in a circle, identifiers that two customers
-//! have. Both records stay as they are; nobody guesses which one is right.
+//! Issues between customers: links to nobody, parents in a circle, numbers that two customers carry.
+//! Both records stay as they are; nobody guesses which one is right.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
 
 use super::{Around, Held, Issue, Subject};
 use crate::attribute::{Attribute, ValueType};
-use crate::hierarchy::{DEPTH_MAX, PARENT};
+use crate::customer_number;
+use crate::hierarchy::{DEPTH_MAX, PARENT, ParentEdge, Place, Summit, ascend};
 use crate::id::RecordId;
 use crate::path::AttributePath;
 use crate::policy::Severity;
@@ -16,17 +17,31 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
         if let Some(linked) = held.attribute.and_then(|it| linked(it, held.value))
             && !around.exists(&linked)
         {
-            let text = format!(
-                "{} names customer {linked}, who is not here. Either it is still to arrive, or the \
-                 link is wrong.",
-                held.path
-            );
-            let issue = held.issue("dangling-link", Severity::Warning, text);
+            let issue =
+                held.issue(missing_code(held.path), Severity::Warning, missing(&held, linked));
             issues.push(Issue { about: vec![linked], ..issue });
         }
-        shared(subject, around, &held, issues);
+        number(subject, around, &held, issues);
     }
     cycle(subject, around, issues);
+}
+
+fn missing_code(path: &AttributePath) -> &'static str {
+    if path.as_str() == PARENT { "hierarchy-break" } else { "dangling-link" }
+}
+
+fn missing(held: &Held<'_>, linked: RecordId) -> String {
+    if held.path.as_str() == PARENT {
+        return format!(
+            "The parent {linked} is not here, so this customer counts as an ultimate parent. Either \
+             it is still to arrive, or the parent is wrong."
+        );
+    }
+    format!(
+        "{} names customer {linked}, who is not here. Either it is still to arrive, or the link is \
+         wrong.",
+        held.path
+    )
 }
 
 /// The customer that a value names.
@@ -53,50 +68,61 @@ pub(super) fn is_identifier(path: &AttributePath) -> bool {
     IDENTIFIERS.iter().any(is_item_of)
 }
 
-fn shared(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &mut Vec<Issue>) {
-    if !is_identifier(held.path) {
-        return;
+/// A customer number that others carry too, or that looks like one of ours and is none.
+fn number(subject: &Subject<'_>, around: &dyn Around, held: &Held<'_>, issues: &mut Vec<Issue>) {
+    let Some(number) = customer_number::of(held.path) else { return };
+    if let Err(fault) = customer_number::check(&subject.policy.numbers, &number) {
+        let text = format!("{fault}.");
+        issues.push(held.issue("number-invalid", Severity::Warning, text));
     }
     let mut others = around.sharing(held.path);
     others.retain(|other| *other != subject.record);
-    let Some(first) = others.first() else { return };
-    let more = match others.len() {
-        1 => String::new(),
-        several => format!(" and {} more", several - 1),
-    };
+    if others.is_empty() {
+        return;
+    }
     let text = format!(
-        "Customer {first}{more} has the same {}. They may be one party, or one of them is wrong; \
-         nothing is merged by itself.",
-        held.path
+        "{} customers carry the number {number}. If they are one, consolidate them; if not, give all \
+         but the first a number of its own. Nothing is merged by itself.",
+        others.len() + 1
     );
-    let issue = held.issue("shared-identifier", Severity::Warning, text);
+    let issue = held.issue("number-shared", Severity::Warning, text);
     issues.push(Issue { about: others, ..issue });
 }
 
 /// The record is among its own parents. Every member of the circle says so, and names the edge that
-/// is left out when the hierarchy is read: the latest, by time and then by child.
+/// is left out when the hierarchy is read.
 fn cycle(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
     let Some(held) = subject.last(PARENT) else { return };
-    let Some(mut parent) = held.attribute.and_then(|it| linked(it, held.value)) else { return };
-    let mut edges = vec![(held.since, subject.record)];
-    let mut seen = BTreeSet::from([subject.record]);
-    while parent != subject.record {
-        if !seen.insert(parent) || edges.len() > DEPTH_MAX {
-            return;
+    let Some(parent) = held.attribute.and_then(|it| linked(it, held.value)) else { return };
+    let own = ParentEdge { since: held.since, child: subject.record, parent };
+    // Longer ways are no hierarchy but an attack, and nobody waits for their end.
+    let asked = Cell::new(0);
+    let place = |record: &RecordId| {
+        if *record == subject.record {
+            return Place::Under(own);
         }
-        let Some((next, since)) = around.parent(&parent) else { return };
-        edges.push((since, parent));
-        parent = next;
+        asked.set(asked.get() + 1);
+        let edge = if asked.get() > DEPTH_MAX { None } else { around.parent(record) };
+        edge.map_or(Place::Top, |(parent, since)| {
+            Place::Under(ParentEdge { since, child: *record, parent })
+        })
+    };
+    let Summit::Cut(cut) = ascend(subject.record, place).summit else { return };
+    asked.set(0);
+    // From the end of the edge that is left out up to its start: that is the circle.
+    let circle = ascend(cut.parent, place);
+    if !circle.path.contains(&subject.record) {
+        return;
     }
-    let Some((since, dropped)) = edges.iter().max().copied() else { return };
-    let mut about: Vec<RecordId> = edges.iter().map(|(_, child)| *child).collect();
+    let mut about = circle.path;
     about.retain(|member| *member != subject.record);
     about.sort();
     let text = format!(
-        "The parents of {} customers form a circle. Until it is corrected, the link of customer \
-         {dropped} to its parent is left out, because it was made last.",
-        edges.len()
+        "The parents of {} customers form a circle. Until it is corrected, the link of customer {} to \
+         its parent is left out, because it was made last.",
+        about.len() + 1,
+        cut.child
     );
     let issue = held.issue("hierarchy-cycle", Severity::Error, text);
-    issues.push(Issue { about, since: Some(since), ..issue });
+    issues.push(Issue { about, since: Some(cut.since), ..issue });
 }

@@ -15,6 +15,9 @@ pub struct FourEyes {
     /// Only a less conservative value (a higher limit, a lower risk) needs it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_raise: bool,
+    /// The first data of a customer needs it, too. Otherwise one person may create a customer whole.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_creation: bool,
 }
 
 /// What becomes of a local write on an attribute that another region owns.

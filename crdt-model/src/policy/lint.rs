@@ -15,6 +15,7 @@ use super::bundle::{key, plain_word};
 use super::{Policy, Rule, rules};
 use crate::attribute::{self, Attribute, Class, KeyType, ValueType, quote};
 use crate::id::SourceName;
+use crate::party::{SHARED, shared_section_faults};
 
 /// Every code that a [`PolicyFault`] can carry, and what it means. Codes are stable: programs match on
 /// them.
@@ -117,6 +118,18 @@ impl Policy {
         lint.faults.sort();
         lint.faults.dedup();
         lint.faults
+    }
+
+    /// What a governor may want to look at, although the policy may be put in force: a policy that
+    /// makes one region decide on a part of the shared section, and not on all of it.
+    #[must_use]
+    pub fn advice(&self) -> Vec<PolicyFault> {
+        let is_begun = SHARED.iter().any(|section| self.owners.contains_key(*section));
+        if !is_begun {
+            return Vec::new();
+        }
+        let faults = shared_section_faults(self).into_iter();
+        faults.map(|fault| people::shared_section(&fault)).collect()
     }
 
     /// Refuses a policy that must not be put in force.

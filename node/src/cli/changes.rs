@@ -49,8 +49,9 @@ fn people(answer: &Json) -> String {
 }
 
 fn difference(record: &Json) -> String {
+    let mut told: Vec<String> = Vec::new();
     if record["created"].as_bool() == Some(true) {
-        return "new".to_owned();
+        told.push("new".to_owned());
     }
     let name = |field: &Json| field["path"].as_str().map(str::to_owned);
     let paths: Vec<String> = match &record["fields"] {
@@ -58,9 +59,15 @@ fn difference(record: &Json) -> String {
         Json::Object(fields) => fields.keys().cloned().collect(),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     };
-    if paths.is_empty() {
+    told.extend(paths);
+    for step in record["requests"].as_array().into_iter().flatten() {
+        let part = |name: &str| show::text(&step[name]);
+        let by = if step["by"].is_null() { String::new() } else { format!(" by {}", part("by")) };
+        told.push(format!("request {} {}{by}", part("id"), part("step")));
+    }
+    if told.is_empty() {
         "nothing that shows".to_owned()
     } else {
-        show::text(&json!(paths.join(", ")))
+        show::text(&json!(told.join(", ")))
     }
 }

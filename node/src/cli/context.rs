@@ -19,13 +19,13 @@ pub struct Context {
 /// Which running node a command talks to. Flatten it into the arguments of the command.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
-    /// Directory of the node; its concord.toml says where the node listens, its tokens.toml how to ask
+    /// Directory of the node; its concord.toml says where the node listens, its admin.token how to ask
     #[arg(long, env = "CONCORD_DIR", default_value = config::DIR, value_name = "DIR")]
     pub dir: PathBuf,
     /// Address of a node elsewhere, for example http://10.0.0.7:7401
     #[arg(long, env = "CONCORD_URL", value_name = "URL")]
     pub url: Option<String>,
-    /// Secret of a token of that node; default: the first of tokens.toml in the directory
+    /// Secret of a token of that node; default: the one in admin.token in the directory
     #[arg(long, env = "CONCORD_TOKEN", hide_env_values = true, value_name = "SECRET")]
     pub token: Option<String>,
 }
@@ -53,8 +53,8 @@ impl Context {
             None if is_own => first_secret(&target.dir)?,
             None => {
                 return Err(CliError::Usage(format!(
-                    "Say how to ask {url}: give --token, or set CONCORD_TOKEN, to a secret of that \
-                     node's tokens.toml."
+                    "Say how to ask {url}: give --token, or set CONCORD_TOKEN, to the secret of a \
+                     token of that node (concord token create)."
                 )));
             }
         };
@@ -85,6 +85,18 @@ impl Context {
 
 /// The secret with which the command line asks the node of this machine.
 fn first_secret(dir: &Path) -> Result<String, CliError> {
+    match std::fs::read_to_string(dir.join(config::ADMIN_TOKEN_FILE)) {
+        Ok(secret) => return Ok(secret.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(CliError::Refused(format!(
+                "{} cannot be read ({error}). Give --token instead, or run as the account that runs \
+                 the node.",
+                dir.join(config::ADMIN_TOKEN_FILE).display()
+            )));
+        }
+    }
+    // A token file that was written by hand may have a secret in plain text.
     let path = dir.join(config::TOKENS_FILE);
     let refused = |why: &str| {
         CliError::Refused(format!(
@@ -102,5 +114,5 @@ fn first_secret(dir: &Path) -> Result<String, CliError> {
         |token: &&toml::Value| token.get("write").and_then(toml::Value::as_bool) == Some(true);
     let token = tokens.iter().find(writes).or_else(|| tokens.first());
     let secret = token.and_then(|token| token.get("secret")).and_then(toml::Value::as_str);
-    secret.map(str::to_owned).ok_or_else(|| refused("holds no token"))
+    secret.map(str::to_owned).ok_or_else(|| refused("holds no secret, and there is no admin.token"))
 }

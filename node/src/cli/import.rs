@@ -83,6 +83,7 @@ fn post(
 ) -> Result<Vec<u8>, CliError> {
     let mut request = Request::new(Method::POST, "/v1/bulk")
         .maybe("dry_run", args.dry_run.then_some(true))
+        .maybe("numbers", mapping.gives_numbers().then_some("give"))
         .header("Concord-Source", mapping.source().as_str())
         .body("application/x-ndjson", lines.to_vec());
     if let Some(reason) = &args.reason {

@@ -5,12 +5,13 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crdt_model::id::Region;
+use crdt_model::id::{Region, SourceName};
 use serde_json::json;
 
 use super::network::file::{load_roster, write_whole};
 use super::{CliError, Context, Exit};
 use crate::config::{self, template};
+use crate::http::token::file::{TokenEntry, TokenFile, hash_of, new_secret};
 use crate::identity::{CreateKeyError, NodeKey};
 use crate::replica::node_id::NodeId;
 
@@ -129,14 +130,7 @@ pub(super) fn create(dir: &Path, plan: &Plan) -> Result<NodeId, CliError> {
         }
         Err(error) => return Err(CliError::Unreachable(sentence(&error))),
     };
-    let tokens = dir.join(config::TOKENS_FILE);
-    let tokens_text = tokens_text(&plan.region)?;
-    match write_new(&tokens, &tokens_text) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(failed(&tokens, &error));
-        }
-        Ok(()) | Err(_) => {}
-    }
+    create_tokens(dir, &plan.region)?;
     // Last: with it, the node is there.
     write_new(&config, &text).map_err(|error| failed(&config, &error))?;
     Ok(key.id())
@@ -155,24 +149,47 @@ fn config_text(plan: &Plan) -> String {
     template(&set)
 }
 
-fn tokens_text(region: &Region) -> Result<String, CliError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|error| {
+/// Makes the first token: its secret for the command line of this machine, its hash for the node. Files
+/// that are there are kept.
+fn create_tokens(dir: &Path, region: &Region) -> Result<(), CliError> {
+    let (path, tokens) = (dir.join(config::ADMIN_TOKEN_FILE), dir.join(config::TOKENS_FILE));
+    let failed = |path: &Path, error: &io::Error| {
+        CliError::Unreachable(format!("{} cannot be written: {error}.", path.display()))
+    };
+    if tokens.exists() {
+        return Ok(());
+    }
+    let fresh = new_secret().map_err(|error| {
         CliError::Unreachable(format!("The system gave no random numbers: {error}."))
     })?;
-    let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = match write_new(&path, &format!("{fresh}\n")) {
+        Ok(()) => fresh,
+        // An interrupted call came so far.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
+            text.trim().to_owned()
+        }
+        Err(error) => return Err(failed(&path, &error)),
+    };
+    let source = source_of(region)?;
+    let admin = TokenEntry {
+        name: Some("admin".to_owned()),
+        hash: Some(hash_of(&secret)),
+        secret: None,
+        principal: "admin".to_owned(),
+        source,
+        any_source: true,
+        write: true,
+        expires: None,
+    };
+    let file = TokenFile { tokens: vec![admin] };
+    write_new(&tokens, &file.text()).map_err(|error| failed(&tokens, &error))
+}
+
+/// The source of people who type in a region.
+pub(super) fn source_of(region: &Region) -> Result<SourceName, CliError> {
     let source = format!("manual-{}", region.as_str().to_ascii_lowercase());
-    Ok(format!(
-        "# Who may ask this node. Keep this file secret (mode 0600); restart the node after a change.\n\
-         # principal: whom the history names. source: whose claims the token writes.\n\
-         # any_source: it may name another source. write: without it, the token only reads.\n\n\
-         [[tokens]]\n\
-         secret = \"{secret}\"\n\
-         principal = \"admin\"\n\
-         source = \"{source}\"\n\
-         any_source = true\n\
-         write = true\n"
-    ))
+    source.parse().map_err(|fault| CliError::Usage(format!("{fault}.")))
 }
 
 #[cfg(unix)]

@@ -14,13 +14,16 @@ use super::{CliError, Context, Exit};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::driver::{self, Running, Settings, StartError};
-use crate::http::{self, token::Tokens};
+use crate::http;
+use crate::http::token::{Keyring, Tokens};
 use crate::identity::NodeKey;
+use crate::kv::Op;
 use crate::replica::node_id::NodeId;
+use crate::replica::numbers;
 use crate::replica::records::Records;
 use crate::replica::roster::Roster;
 use crate::shutdown::Shutdown;
-use crate::store::{SledStore, StoreOptions, Watermark};
+use crate::store::{SledStore, Store as _, StoreOptions, Watermark};
 use crate::telemetry;
 use crate::transport::TransportConfig;
 
@@ -91,7 +94,7 @@ struct Prepared {
     config: Config,
     key: NodeKey,
     roster: Roster,
-    tokens: Tokens,
+    tokens: (Tokens, PathBuf),
     store: SledStore,
     watermark: Watermark,
     identity: Identity,
@@ -102,8 +105,8 @@ impl Prepared {
         let dir = &args.dir;
         let refused = |error: &dyn std::fmt::Display| CliError::Refused(sentence(error));
         let key = NodeKey::load(&dir.join(config::KEY_FILE)).map_err(|error| refused(&error))?;
-        let tokens =
-            Tokens::load(&dir.join(config::TOKENS_FILE)).map_err(|error| refused(&error))?;
+        let path = dir.join(config::TOKENS_FILE);
+        let tokens = (Tokens::load(&path).map_err(|error| refused(&error))?, path);
         let roster_path = dir.join(config::ROSTER_FILE);
         if !roster_path.exists() {
             return Err(CliError::Refused(format!(
@@ -118,6 +121,9 @@ impl Prepared {
         let (store, mut identity, watermark) = open_store(dir, config.store_cache_mib)?;
         if args.accept_loss && identity.1.take().is_some() {
             tracing::warn!("what the store lost is given up, as --accept-loss says");
+            // Which customer numbers were given out in what is lost, nobody knows any more.
+            let mark = [Op::Put(numbers::LOST.to_vec(), Vec::new())];
+            store.apply(&mark, true).map_err(|error| CliError::Unreachable(sentence(&error)))?;
         }
         Ok(Self { config, key, roster, tokens, store, watermark, identity })
     }
@@ -136,6 +142,7 @@ impl Prepared {
         let settings = settings(&config, key, roster, (store_id, behind));
         let mut running =
             driver::start(settings, store, watermark).await.map_err(|error| start_error(&error))?;
+        let tokens = Keyring::follow(tokens.0, tokens.1);
         let router = http::router(running.handle.clone(), tokens, Clock::system());
         let (stop_http, http_stopped) = oneshot::channel::<()>();
         let serving = tokio::spawn(http::serve(listener, router, async {

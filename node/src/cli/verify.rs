@@ -58,6 +58,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         "commits": findings.commits,
         "customers": findings.records,
         "quarantined": findings.quarantined,
+        "issues": findings.issues,
         "problems": problems,
     });
     context.show(&json, people)?;
@@ -127,13 +128,13 @@ fn spinner() -> ProgressBar {
 
 fn people(json: &Json) -> String {
     let mut text = format!(
-        "{} entries, {} commits, {} customers and {} quarantined changes checked\n",
-        json["entries"], json["commits"], json["customers"], json["quarantined"]
+        "{} entries, {} commits, {} customers, {} quarantined changes and {} issues checked\n",
+        json["entries"], json["commits"], json["customers"], json["quarantined"], json["issues"]
     );
     let problems = json["problems"].as_array().map_or(&[][..], Vec::as_slice);
     if problems.is_empty() {
         text.push_str(
-            "Sound: every signature holds, and every golden record is what the history gives.\n",
+            "Sound: every signature holds, and every golden record and issue is what the history gives.\n",
         );
         return text;
     }

@@ -32,7 +32,7 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> ApiResult<Response> {
     let missing = || {
-        let text = "Send the header \"Authorization: Bearer SECRET\" with a secret of tokens.toml.";
+        let text = "Send the header \"Authorization: Bearer SECRET\" with the secret of a token.";
         ApiError::new(&error::TOKEN_MISSING, text)
     };
     let credentials =
@@ -41,10 +41,16 @@ pub(crate) async fn authenticate(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| secret.trim())
         .ok_or_else(missing)?;
-    let grant = app.tokens.grant(secret).ok_or_else(|| {
+    let tokens = app.tokens.current();
+    let grant = tokens.grant(secret).ok_or_else(|| {
         let text = "This node does not know the token. Check the secret, and which node you ask.";
         ApiError::new(&error::TOKEN_UNKNOWN, text)
     })?;
+    if grant.is_expired(app.now_ms()) {
+        let text = "The token is not good any more. Ask the operator for a new one (concord token \
+                    create).";
+        return Err(ApiError::new(&error::TOKEN_EXPIRED, text));
+    }
     let grant = grant.clone();
     request.extensions_mut().insert(grant);
     Ok(next.run(request).await)

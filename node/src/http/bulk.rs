@@ -48,6 +48,21 @@ pub(crate) struct BulkParams {
     /// Checks only; writes nothing.
     #[serde(default)]
     dry_run: bool,
+    /// Whether customers without a number get one of the region's range: `none` (default) or `give`.
+    #[serde(default)]
+    #[param(inline)]
+    numbers: Numbering,
+}
+
+/// Whether customers get numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Numbering {
+    /// They have the numbers that the input has.
+    #[default]
+    None,
+    /// Who has none gets one of the range that the policy names for the region, if it names one.
+    Give,
 }
 
 /// One line of the request.
@@ -131,7 +146,7 @@ pub(crate) async fn bulk(
         check(&app, lines).await?
     } else {
         let provenance = author.provenance(&digest);
-        write(&app, lines, &author.source, &provenance).await?
+        write(&app, lines, params.numbers, &author.source, &provenance).await?
     };
     let mut out = Vec::new();
     for answer in &answers {
@@ -242,6 +257,7 @@ type Group = Vec<(usize, RecordWrite)>;
 async fn write(
     app: &App,
     lines: Vec<Line>,
+    numbering: Numbering,
     source: &SourceName,
     provenance: &Provenance,
 ) -> ApiResult<Vec<BulkAnswer>> {
@@ -261,7 +277,8 @@ async fn write(
         }
         open.records.insert(record);
         open.bytes += line.bytes;
-        let write = RecordWrite { record, precondition: Precondition::None, edits };
+        let numbered = numbering == Numbering::Give;
+        let write = RecordWrite { record, precondition: Precondition::None, edits, numbered };
         open.lines.push((line.number, write));
     }
     groups.push(open.lines);
@@ -388,6 +405,7 @@ fn is_of_node(refusal: &WriteRefusal) -> bool {
         | WriteRefusal::UnknownVersion { .. }
         | WriteRefusal::Invalid { .. }
         | WriteRefusal::Malformed { .. }
+        | WriteRefusal::NoNumber { .. }
         | WriteRefusal::Denied { .. }
         | WriteRefusal::RecordFull { .. }
         | WriteRefusal::TooLarge { .. }

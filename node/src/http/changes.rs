@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use crdt_model::governance::{RequestChange, Step};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +37,23 @@ pub(crate) struct DifferenceView {
     /// Attribute by attribute.
     #[schema(value_type = Vec<Object>)]
     pub(crate) fields: serde_json::Value,
+    /// What has happened to its change requests.
+    pub(crate) requests: Vec<RequestStepView>,
+}
+
+/// One step of a change request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RequestStepView {
+    /// The id of the request.
+    pub(crate) id: String,
+    /// `opened`, `approved`, `rejected`, `effective`; `withdrawn` when a rejection made apart undoes
+    /// what was effective here; `reopened` when what decided it is gone.
+    #[schema(value_type = String)]
+    pub(crate) step: Step,
+    /// What has become of the request by it: `pending`, `effective` or `rejected`.
+    pub(crate) state: String,
+    /// Who did it; null where nobody in person did.
+    pub(crate) by: Option<String>,
 }
 
 /// A part of the feed.
@@ -98,9 +116,16 @@ fn view(position: u64, cause: &Cause, records: Vec<DifferenceView>) -> FeedView 
 
 pub(crate) fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {
     let fields = serde_json::to_value(&record.fields);
+    let step = |change: &RequestChange| RequestStepView {
+        id: change.id.clone(),
+        step: change.step,
+        state: change.state.clone(),
+        by: change.by.clone(),
+    };
     Ok(DifferenceView {
         id: record.record.to_string(),
         created: record.created,
         fields: fields.map_err(|fault| ApiError::defect(&fault.to_string()))?,
+        requests: record.requests.iter().map(step).collect(),
     })
 }

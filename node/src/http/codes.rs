@@ -170,7 +170,7 @@ pub(crate) async fn patch(
     let tree = tree(&name, value)?;
     unambiguous(&app, &name, tree.get("code_map")).await?;
     let edits = edits_of(&tree, &Context::default())?;
-    let write = RecordWrite { record, precondition: Precondition::None, edits };
+    let write = RecordWrite { record, precondition: Precondition::None, edits, numbered: false };
     let source = author.source.clone();
     let request = WriteRequest {
         source,

@@ -80,6 +80,8 @@ pub(crate) static METHOD_NOT_ALLOWED: Kind =
     kind(S::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here");
 pub(crate) static NEEDS_REQUEST: Kind =
     kind(S::FORBIDDEN, "needs-request", "The change needs a request");
+pub(crate) static NO_NUMBER: Kind =
+    kind(S::CONFLICT, "no-number", "There is no customer number to give");
 pub(crate) static NOT_AUTHORISED: Kind =
     kind(S::FORBIDDEN, "not-authorised", "The principal may not do this");
 pub(crate) static NOT_A_MEMBER: Kind =
@@ -119,6 +121,8 @@ pub(crate) static STORE_FULL: Kind =
     of_node(S::INSUFFICIENT_STORAGE, "store-full", "The store is full");
 pub(crate) static TIMEOUT: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "timeout", "The answer took too long");
+pub(crate) static TOKEN_EXPIRED: Kind =
+    kind(S::UNAUTHORIZED, "token-expired", "The token has expired");
 pub(crate) static TOKEN_MISSING: Kind = kind(S::UNAUTHORIZED, "token-missing", "A token is needed");
 pub(crate) static TOKEN_UNKNOWN: Kind =
     kind(S::UNAUTHORIZED, "token-unknown", "The token is not known");
@@ -263,6 +267,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::Denied { denial, .. } => denied_kind(denial.code),
             WriteRefusal::Invalid { faults, .. } => return Self::invalid(faults.clone()),
             WriteRefusal::Malformed { .. } => &CUSTOMER_INVALID,
+            WriteRefusal::NoNumber { .. } => &NO_NUMBER,
             WriteRefusal::RecordFull { .. } => &CUSTOMER_FULL,
             WriteRefusal::TooLarge { .. } => &TOO_LARGE,
             WriteRefusal::Held { .. } => &CUSTOMER_HELD,

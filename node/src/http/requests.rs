@@ -355,6 +355,7 @@ pub(crate) async fn open(
         record: *record,
         precondition: Precondition::Exists,
         edits: edits.clone(),
+        numbered: false,
     };
     let request = WriteRequest {
         source: author.source.clone(),
@@ -504,6 +505,7 @@ async fn write_fact(
         record,
         precondition: Precondition::Exists,
         edits: vec![(fact.key.path.clone(), fact.assertion.clone())],
+        numbered: false,
     };
     let request = WriteRequest {
         source: author.source.clone(),
@@ -596,7 +598,12 @@ pub(crate) async fn overrule(
         ApiError::new(&error::BODY_MALFORMED, error::sentence(&fault.to_string()))
     })?;
     let edit = override_edit(&body).map_err(ApiError::invalid)?;
-    let write = RecordWrite { record, precondition: Precondition::Exists, edits: vec![edit] };
+    let write = RecordWrite {
+        record,
+        precondition: Precondition::Exists,
+        edits: vec![edit],
+        numbered: false,
+    };
     let request = WriteRequest {
         source: author.source.clone(),
         provenance: author.provenance(&digest),

@@ -1,6 +1,7 @@
 //! The interface over a node in memory, and the description that is checked in.
 
 mod access;
+mod credit;
 mod customers;
 mod lists;
 mod node;

@@ -1,12 +1,18 @@
 //! Who may ask: the tokens of a node.
 //!
 //! A token is a secret that names a principal for the history and the source whose claims it writes.
-//! Only the hashes of the secrets are kept, so a memory dump or a log cannot leak them.
+//! Only the hashes of the secrets are kept, on disk and in memory, so neither a copy of the file nor a
+//! log can leak them. A token may have an end, and can be revoked while the node runs.
+
+pub mod file;
+mod keyring;
 
 use std::path::{Path, PathBuf};
 
 use crdt_model::id::SourceName;
-use serde::Deserialize;
+
+use self::file::{TokenEntry, TokenFile, expiry_ms};
+pub use self::keyring::Keyring;
 
 /// The fewest characters of a secret. 32 characters of base64url are 192 random bits.
 const SECRET_MIN: usize = 32;
@@ -32,6 +38,14 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
     },
+    /// The file cannot be written.
+    #[error("the token file {} cannot be written: {source}", path.display())]
+    Unwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The text is not a token file.
     #[error("the token file is malformed: {0}")]
     Malformed(String),
@@ -48,30 +62,21 @@ pub struct Grant {
     pub any_source: bool,
     /// Whether it may write.
     pub write: bool,
+    /// When it stops being good, in milliseconds since 1970; none: when it is revoked.
+    pub expires_ms: Option<u64>,
+}
+
+impl Grant {
+    /// Whether it is not good any more.
+    #[must_use]
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|end| end <= now_ms)
+    }
 }
 
 /// The tokens that a node takes.
 #[derive(Debug, Clone, Default)]
 pub struct Tokens(Vec<(blake3::Hash, Grant)>);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    tokens: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    secret: String,
-    principal: String,
-    source: SourceName,
-    #[serde(default)]
-    any_source: bool,
-    #[serde(default)]
-    write: bool,
-}
 
 impl Tokens {
     /// Reads a token file.
@@ -79,15 +84,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError`] when the file is missing, malformed, or readable by others.
     pub fn load(path: &Path) -> Result<Self, TokenError> {
-        let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
-        let metadata = std::fs::metadata(path).map_err(unreadable)?;
-        if is_exposed(&metadata) {
-            return Err(TokenError::Exposed { path: path.to_owned() });
-        }
-        if metadata.len() > FILE_MAX {
-            return Err(TokenError::Malformed(format!("it has more than {FILE_MAX} bytes")));
-        }
-        Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?)
+        Self::of(TokenFile::load(path)?)
     }
 
     /// Reads the text of a token file.
@@ -95,15 +92,14 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::Malformed`].
     pub fn parse(text: &str) -> Result<Self, TokenError> {
-        // The message of the parser quotes the line, and the line may hold a secret.
-        let file: File = toml::from_str(text).map_err(|error| malformed(error.message()))?;
+        Self::of(TokenFile::parse(text)?)
+    }
+
+    fn of(file: TokenFile) -> Result<Self, TokenError> {
         let mut tokens = Self::default();
         for (number, entry) in (1..).zip(file.tokens) {
-            let Entry { secret, principal, source, any_source, write } = entry;
-            if secret.len() < SECRET_MIN {
-                let text = format!("the secret of token {number} is shorter than {SECRET_MIN}");
-                return Err(malformed(&text));
-            }
+            let hash = hash(&entry, number)?;
+            let TokenEntry { principal, source, any_source, write, expires, .. } = entry;
             if principal.is_empty()
                 || principal.len() > PRINCIPAL_MAX
                 || principal.chars().any(char::is_control)
@@ -113,12 +109,21 @@ impl Tokens {
                 );
                 return Err(malformed(&text));
             }
-            if tokens.grant(&secret).is_some() {
+            let expires_ms = expires.map(|text| {
+                expiry_ms(&text).ok_or_else(|| {
+                    let text = format!(
+                        "token {number} expires neither on a day, like 2027-12-31, nor at a moment, \
+                         like 2027-12-31T18:00:00Z"
+                    );
+                    malformed(&text)
+                })
+            });
+            let expires_ms = expires_ms.transpose()?;
+            if tokens.0.iter().any(|(known, _)| *known == hash) {
                 let text = format!("the secret of token {number} stands twice");
                 return Err(malformed(&text));
             }
-            let grant = Grant { principal, source, any_source, write };
-            tokens.0.push((blake3::hash(secret.as_bytes()), grant));
+            tokens.0.push((hash, Grant { principal, source, any_source, write, expires_ms }));
         }
         if tokens.0.is_empty() {
             return Err(malformed("it holds no token, so nobody could ask the node anything"));
@@ -126,7 +131,7 @@ impl Tokens {
         Ok(tokens)
     }
 
-    /// What a secret allows; `None` when it is not known.
+    /// What a secret allows, as long as it is good; `None` when it is not known.
     ///
     /// Takes the same time for every secret of a length: the hashes compare in constant time, and
     /// every token is looked at.
@@ -139,6 +144,22 @@ impl Tokens {
                 if *known == hash { Some(grant) } else { found }
             },
         )
+    }
+}
+
+/// The hash of the secret of an entry.
+fn hash(entry: &TokenEntry, number: usize) -> Result<blake3::Hash, TokenError> {
+    match (&entry.hash, &entry.secret) {
+        (Some(hash), None) => blake3::Hash::from_hex(hash).map_err(|_| {
+            malformed(&format!("the hash of token {number} is not one: 64 hexadecimal digits"))
+        }),
+        (None, Some(secret)) if secret.len() < SECRET_MIN => {
+            Err(malformed(&format!("the secret of token {number} is shorter than {SECRET_MIN}")))
+        }
+        (None, Some(secret)) => Ok(blake3::hash(secret.as_bytes())),
+        (Some(_), Some(_)) | (None, None) => Err(malformed(&format!(
+            "token {number} needs a hash (\"concord token create\" makes one) or a secret, and not both"
+        ))),
     }
 }
 

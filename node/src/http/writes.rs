@@ -13,14 +13,14 @@ use crdt_model::path::AttributePath;
 use crdt_model::survivorship::resolve;
 use crdt_model::tree::{flatten, merge, nest};
 use crdt_model::value::Assertion;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::App;
 use super::author::Author;
 use super::error::{self, ApiError, ApiResult, Problem};
-use super::extract::{Expectation, Id, JsonBody, tag_of};
+use super::extract::{Expectation, Id, JsonBody, Params, tag_of};
 use super::golden::{Values, claims_of, difference, document_of, resolved_values};
 use crate::replica::event::{
     Effect, FieldReceipt, Precondition, RecordWrite, WriteReceipt, WriteRefusal, WriteRequest,
@@ -77,10 +77,34 @@ pub(crate) enum EffectView {
     Proposed,
 }
 
+/// How to create a customer.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CreateParams {
+    /// `auto` (default): a customer that brings no number gets one of the range that the policy names
+    /// for the region of this node, if it names one. `none`: it gets none.
+    #[serde(default)]
+    #[param(inline)]
+    number: NewNumber,
+}
+
+/// Whether a new customer gets a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NewNumber {
+    /// One of the region's range, unless it brings one.
+    #[default]
+    Auto,
+    /// None.
+    None,
+}
+
 /// Creates a customer.
 #[utoipa::path(
     post, path = "/v1/customers", tag = "customers",
     params(
+        CreateParams,
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
         ("Idempotency-Key" = Option<String>, Header,
@@ -98,6 +122,7 @@ pub(crate) enum EffectView {
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    Params(params): Params<CreateParams>,
     author: Author,
     JsonBody { mut value, digest }: JsonBody,
 ) -> ApiResult<Response> {
@@ -110,7 +135,8 @@ pub(crate) async fn create(
         Some(_) => return Err(ApiError::new(&error::ID_MALFORMED, "The id is a UUID as text.")),
     };
     let edits = edits_of(&value, &Context::default())?;
-    let write = RecordWrite { record, precondition: Precondition::IsNew, edits };
+    let numbered = params.number == NewNumber::Auto;
+    let write = RecordWrite { record, precondition: Precondition::IsNew, edits, numbered };
     let source = author.source.clone();
     let provenance = author.provenance(&digest);
     let request =
@@ -125,7 +151,7 @@ pub(crate) async fn create(
     Ok(response)
 }
 
-fn mint(now_ms: u64) -> ApiResult<RecordId> {
+pub(super) fn mint(now_ms: u64) -> ApiResult<RecordId> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|fault| ApiError::defect(&fault.to_string()))?;
     Ok(RecordId::mint(now_ms, random))
@@ -194,7 +220,7 @@ pub(crate) async fn patch(
             })
             .await?;
         let precondition = plan.precondition(&expectation);
-        let write = RecordWrite { record, precondition, edits: plan.edits };
+        let write = RecordWrite { record, precondition, edits: plan.edits, numbered: false };
         let provenance = author.provenance(&digest);
         let source = author.source.clone();
         let request = WriteRequest {

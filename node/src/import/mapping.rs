@@ -48,10 +48,11 @@ pub struct Mapping {
     /// Every column that the mapping names, once.
     pub(crate) columns: Vec<String>,
     pub(crate) entries: Vec<Entry>,
+    gives_numbers: bool,
 }
 
 /// The keys at the top of the file.
-const TOP: [&str; 10] = [
+const TOP: [&str; 11] = [
     "source",
     "key",
     "format",
@@ -61,6 +62,7 @@ const TOP: [&str; 10] = [
     "date",
     "default_country",
     "empty",
+    "numbers",
     "columns",
 ];
 
@@ -121,6 +123,12 @@ impl Mapping {
         &self.key_system
     }
 
+    /// Whether customers without a number get one of the range of the node's region.
+    #[must_use]
+    pub const fn gives_numbers(&self) -> bool {
+        self.gives_numbers
+    }
+
     /// How the rows are written.
     #[must_use]
     pub const fn format(&self) -> Format {
@@ -139,6 +147,7 @@ impl Mapping {
         let key = key(top, faults, &mut columns);
         let defaults = defaults(top, faults);
         let default_country = default_country(top, faults, &mut columns);
+        let numbers = top.word("numbers", &["none", "give"], "none", faults);
         let mut entries = Vec::new();
         let tables = top.tables("columns", faults);
         if tables.is_empty() {
@@ -159,6 +168,7 @@ impl Mapping {
             default_country,
             columns,
             entries,
+            gives_numbers: numbers == Some("give"),
         })
     }
 }

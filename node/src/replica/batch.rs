@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::document::CustomerDocument;
-use crdt_model::golden_record::{Difference, GoldenRecord, Resolved};
+use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{RecordId, RecordKind};
 use crdt_model::survivorship::resolve;
 use crdt_model::value::canonical_json;
@@ -16,6 +16,7 @@ use super::commit::Commit;
 use super::history::{History, Rebuilt, Verdict};
 use super::layout;
 use super::limits::RECORD_BYTES_MAX;
+use super::numbers;
 use super::records::{Cause, FeedEntry, QuarantinedItem, RecordDifference, Records};
 use super::state::State;
 use crate::kv::{Op, ReadError, View};
@@ -100,6 +101,7 @@ impl<'a> Batch<'a> {
     pub(super) fn feed(&mut self, entry: &mut FeedEntry) {
         let mut bytes = canonical_json(entry).into_bytes();
         if bytes.len() > RECORD_BYTES_MAX {
+            // Its steps of requests are short and stay.
             entry.records.iter_mut().for_each(|difference| difference.fields.clear());
             bytes = canonical_json(entry).into_bytes();
         }
@@ -176,17 +178,17 @@ impl<'a> Batch<'a> {
         document: CustomerDocument,
     ) -> Result<RecordDifference, ReadError> {
         let before = self.stored(record)?;
-        let resolved = resolve(self.history.policy(), &document.claims());
+        let claims = document.claims();
+        let resolved = resolve(self.history.policy(), &claims);
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
-        let fields = match &before {
-            Some(before) => GoldenRecord::differences(Some(&before.record), &after.record),
-            None => Vec::new(),
-        };
+        let shown = before.as_ref().map(|before| &before.record);
+        let difference = RecordDifference::between(shown, &after.record);
         self.golden(record, before.as_ref(), Some(&after))?;
-        self.issues(record, &resolved)?;
+        self.issues(record, &claims, &resolved, &after.record)?;
+        self.ops.extend(numbers::marks(record, &claims, &resolved));
         self.put(layout::record_key(layout::DOCUMENT, record), document.save());
         self.records.insert(*record, (document, resolved));
-        Ok(RecordDifference { record: *record, created: before.is_none(), fields })
+        Ok(difference)
     }
 
     /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
@@ -260,16 +262,16 @@ impl<'a> Batch<'a> {
         }
         if rebuilt.document.is_empty() {
             let before = self.stored(record)?;
-            let fields = before.as_ref().map(|before| {
-                GoldenRecord::differences(Some(&before.record), &GoldenRecord::empty(*record))
+            let difference = before.as_ref().map(|before| {
+                RecordDifference::between(Some(&before.record), &GoldenRecord::empty(*record))
             });
             self.golden(record, before.as_ref(), None)?;
             self.no_issues(record)?;
             self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
-            return Ok(fields.map(|fields| difference(record, fields)));
+            return Ok(difference);
         }
         let difference = self.document(record, rebuilt.document)?;
-        Ok((difference.created || !difference.fields.is_empty()).then_some(difference))
+        Ok((!difference.is_empty()).then_some(difference))
     }
 
     /// Resolves a record again by the policy in force. Gives the difference, if there is one.
@@ -279,13 +281,16 @@ impl<'a> Batch<'a> {
     ) -> Result<Option<RecordDifference>, ReadError> {
         let Some(document) = Records::new(self.view).document(record)? else { return Ok(None) };
         let before = self.stored(record)?;
-        let resolved = resolve(self.history.policy(), &document.claims());
+        let claims = document.claims();
+        let resolved = resolve(self.history.policy(), &claims);
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
-        let fields = GoldenRecord::differences(before.as_ref().map(|it| &it.record), &after.record);
+        let none = GoldenRecord::empty(*record);
+        let shown = before.as_ref().map_or(&none, |before| &before.record);
+        let difference = RecordDifference::between(Some(shown), &after.record);
         self.golden(record, before.as_ref(), Some(&after))?;
         // The policy may see issues where no value changes.
-        self.issues(record, &resolved)?;
-        Ok((!fields.is_empty()).then(|| difference(record, fields)))
+        self.issues(record, &claims, &resolved, &after.record)?;
+        Ok((!difference.is_empty()).then_some(difference))
     }
 
     /// Tells the feed of what changed without a commit.
@@ -297,9 +302,4 @@ impl<'a> Batch<'a> {
         self.state.derived += 1;
         self.feed(&mut FeedEntry { cause, records });
     }
-}
-
-/// A difference of a record that was there before.
-const fn difference(record: &RecordId, fields: Vec<Difference>) -> RecordDifference {
-    RecordDifference { record: *record, created: false, fields }
 }

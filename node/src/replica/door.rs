@@ -22,9 +22,13 @@ use crdt_model::survivorship::resolve;
 use crdt_model::value::Assertion;
 use jiff::civil::Date;
 
+use super::credit::Counter;
 use super::event::{RecordWrite, WriteRefusal, WriteRequest};
 use super::history::History;
+use super::node_id::NodeId;
+use super::numbers::Numbers;
 use super::records::Records;
+use crate::kv::ReadError;
 
 /// What a write comes to at the door.
 pub(super) struct Admitted {
@@ -39,6 +43,7 @@ pub(super) struct Door<'a> {
     pub(super) history: &'a History,
     pub(super) records: Records<'a>,
     pub(super) author: &'a Author,
+    pub(super) node: &'a NodeId,
     pub(super) request: &'a WriteRequest,
     pub(super) write: &'a RecordWrite,
     pub(super) document: &'a CustomerDocument,
@@ -71,6 +76,7 @@ impl Door<'_> {
                 }
             }
         }
+        self.judge_credit(&claims, &edits, &proposed)?;
         let Some(terms) = terms else { return Ok(Admitted { edits, request: None }) };
         let id = request_id(self.author);
         let paths = proposed.iter().map(|edit| edit.path.clone()).collect();
@@ -79,6 +85,22 @@ impl Door<'_> {
         governance::judge(policy, &who, &edits, &|| claims().clone())
             .map_err(|denial| WriteRefusal::Denied { record: self.write.record, denial })?;
         Ok(Admitted { edits, request: Some((id, paths)) })
+    }
+
+    fn judge_credit<'c>(
+        &self,
+        claims: &dyn Fn() -> &'c ClaimSet,
+        edits: &[ClaimEdit],
+        proposed: &[ProposedEdit],
+    ) -> Result<(), WriteRefusal> {
+        let counter = Counter {
+            history: self.history,
+            node: self.node,
+            region: &self.author.region,
+            record: &self.write.record,
+            day: self.author.time.day(),
+        };
+        counter.judge(claims, edits, proposed).map_err(|fault| self.invalid(vec![fault]))
     }
 
     /// The policy by which receivers will judge the commit.
@@ -155,6 +177,9 @@ impl Door<'_> {
     /// Judges what the write says by kinds of records and code lists.
     fn judge_values(&self) -> Result<(), WriteRefusal> {
         let policy = self.history.policy();
+        let failed = |error: ReadError| WriteRefusal::Store { reason: error.to_string() };
+        let view = self.records.view();
+        let numbers = Numbers::new(self.history, view, self.node, &self.author.region);
         let mut faults = Vec::new();
         for (path, assertion) in &self.write.edits {
             let Some(row) = attribute::lookup(path) else { continue };
@@ -163,9 +188,10 @@ impl Door<'_> {
                 continue;
             }
             let Assertion::Stated(statement) = assertion else { continue };
+            faults.extend(numbers.judge(&self.write.record, path).map_err(failed)?.err());
             let Some(name) = list_for(policy, row, path) else { continue };
             let list = self.history.list(&self.records, &name);
-            let list = list.map_err(|error| WriteRefusal::Store { reason: error.to_string() })?;
+            let list = list.map_err(failed)?;
             let today = self.author.time.day();
             let day = statement.valid_from.map_or(today, |from| from.max(today));
             // A list that is not here yet cannot refuse; the value is an issue until it arrives.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crdt_model::attribute::Fault;
+use crdt_model::customer_number::NoNumber;
 use crdt_model::document::Version;
 use crdt_model::golden_record::Resolution;
 use crdt_model::governance::Denial;
@@ -148,6 +149,9 @@ pub struct RecordWrite {
     pub precondition: Precondition,
     /// The claims, normalised and valid, each path at most once.
     pub edits: Vec<(AttributePath, Assertion)>,
+    /// Gives the record a customer number of the region's range, when it has and gets none and the
+    /// policy has a range.
+    pub numbered: bool,
 }
 
 /// What became of a write request.
@@ -266,6 +270,12 @@ pub enum WriteRefusal {
         record: RecordId,
         /// Which edit, and why.
         denial: Denial,
+    },
+    /// The record was to get a customer number, and there is none to give.
+    #[error("{why}")]
+    NoNumber {
+        /// Why, and what to do.
+        why: NoNumber,
     },
     /// More records, bytes or attributes than a commit may carry.
     #[error("the write is too large: {what}; split it")]

@@ -49,7 +49,7 @@ pub struct History {
     pub(super) policy_digest: [u8; 32],
     /// Its checks.
     pub(super) checks: Arc<CompiledChecks>,
-    lists: Lists,
+    pub(super) lists: Lists,
     /// Whether the issues of some records must be looked at again.
     pub(super) has_due: bool,
 }
@@ -409,8 +409,10 @@ impl History {
     pub fn adopt(&mut self, roster: Roster, view: &dyn View) -> Result<Vec<Op>, ReadError> {
         let before = std::mem::replace(&mut self.roster, roster);
         match self.adopted(&before, view) {
-            Ok((state, mut ops)) => {
+            Ok((state, has_due, mut ops)) => {
                 self.state = state;
+                self.has_due |= has_due;
+                self.lists.forget();
                 ops.push(Op::Put(layout::ROSTER.to_vec(), self.roster.encode()));
                 ops.push(Op::Put(layout::STATE.to_vec(), self.state.encode()));
                 Ok(ops)
@@ -422,7 +424,7 @@ impl History {
         }
     }
 
-    fn adopted(&self, before: &Roster, view: &dyn View) -> Result<(State, Vec<Op>), ReadError> {
+    fn adopted(&self, before: &Roster, view: &dyn View) -> Result<Adopted, ReadError> {
         let mut batch = Batch::new(self, view);
         let mut differences = Vec::new();
         for record in self.records_cut_off(before, view)? {
@@ -430,7 +432,7 @@ impl History {
             differences.extend(batch.replace(&record, rebuilt)?);
         }
         batch.derived(Cause::Roster(self.roster.height()), differences);
-        Ok((batch.state, batch.ops))
+        Ok((batch.state, batch.has_due, batch.ops))
     }
 
     /// Records with items that the new entries of the roster cut off.
@@ -511,6 +513,9 @@ impl History {
         Ok(())
     }
 }
+
+/// What a longer roster gives: the state, whether records became due, and the batch.
+type Adopted = (State, bool, Vec<Op>);
 
 /// One item with what its verdict depends on besides the document.
 pub(super) struct ItemOf<'a> {

@@ -9,6 +9,8 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crdt_model::attribute;
+use crdt_model::claim::ClaimSet;
 use crdt_model::code_list::CodeList;
 use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::hierarchy::{DEPTH_MAX, PARENT};
@@ -38,16 +40,27 @@ impl Batch<'_> {
     pub(super) fn issues(
         &mut self,
         record: &RecordId,
+        claims: &ClaimSet,
         resolved: &Resolved,
+        golden: &GoldenRecord,
     ) -> Result<(), ReadError> {
+        let found = self.derive(record, claims, resolved, golden)?;
+        self.replace_issues(record, &found)
+    }
+
+    /// The issues of a record.
+    pub(super) fn derive(
+        &self,
+        record: &RecordId,
+        claims: &ClaimSet,
+        resolved: &Resolved,
+        golden: &GoldenRecord,
+    ) -> Result<Vec<Issue>, ReadError> {
         let around = Surroundings { batch: self, record: *record, failed: Cell::new(None) };
         let (policy, checks) = (self.history.policy(), self.history.checks());
-        let subject = Subject { record: *record, resolved, policy, checks };
+        let subject = Subject { record: *record, claims, resolved, golden, policy, checks };
         let found = issue::of(&subject, &around);
-        if let Some(error) = around.failed.take() {
-            return Err(error);
-        }
-        self.replace_issues(record, &found)
+        around.failed.take().map_or(Ok(found), Err)
     }
 
     /// Forgets the issues of a record that is no more.
@@ -66,12 +79,16 @@ impl Batch<'_> {
         } else {
             self.put(key, canonical_json(&found).into_bytes());
         }
-        let marks = |issues: &[Issue]| -> BTreeSet<Vec<u8>> {
-            issues.iter().map(|issue| layout::issue_mark(&issue.code, record)).collect()
-        };
-        let (old, new) = (marks(&before), marks(found));
+        let (old, new) = (issue_marks(record, &before), issue_marks(record, found));
         self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
         self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
+        // Which edge of a circle is left out hangs on when each was stated, which no golden record
+        // tells: whoever is on the circle hears it from the one that noticed.
+        let circles = |issues: &[Issue]| -> BTreeSet<Issue> {
+            issues.iter().filter(|issue| issue.code == CYCLE).cloned().collect()
+        };
+        let changed = &circles(&before) ^ &circles(found);
+        changed.iter().flat_map(|issue| &issue.about).for_each(|other| self.due(other));
         Ok(())
     }
 
@@ -91,18 +108,14 @@ impl Batch<'_> {
         if record.kind() == RecordKind::CodeList {
             return self.users(before, after);
         }
-        let mut others = BTreeSet::new();
         if before.is_some() != after.is_some() {
-            others.extend(self.indexed(&layout::link_prefix(record))?);
+            self.due_under(&layout::link_prefix(record))?;
         }
-        let identifiers = |golden: Option<&GoldenRecord>| -> BTreeSet<Vec<u8>> {
-            let paths = golden.into_iter().flat_map(|golden| golden.attributes.keys());
-            paths.filter_map(layout::identifier_prefix).collect()
-        };
         let (old, new) = (identifiers(before), identifiers(after));
-        for prefix in old.symmetric_difference(&new) {
-            others.extend(self.indexed(prefix)?);
+        for prefix in &old ^ &new {
+            self.due_under(&prefix)?;
         }
+        let mut others = &links(before) ^ &links(after);
         let (old, new) = (before.and_then(parent_of), after.and_then(parent_of));
         if old != new {
             for parent in old.into_iter().chain(new) {
@@ -111,6 +124,18 @@ impl Batch<'_> {
         }
         others.remove(record);
         others.iter().for_each(|other| self.due(other));
+        Ok(())
+    }
+
+    /// Everybody under a prefix of the index is looked at again; where they are many, page by page.
+    fn due_under(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
+        let others = self.indexed(prefix)?;
+        if others.len() < NEIGHBOURS_MAX {
+            others.iter().for_each(|other| self.due(other));
+        } else {
+            self.has_due = true;
+            self.put(layout::due_index_key(prefix), Vec::new());
+        }
         Ok(())
     }
 
@@ -137,22 +162,26 @@ impl Batch<'_> {
         let patterns: Vec<String> = self.history.policy().codes.keys().cloned().collect();
         for pattern in &patterns {
             if all {
-                self.put(layout::due_code_key(pattern, ""), Vec::new());
+                self.put(layout::due_index_key(&layout::codes_prefix(pattern)), Vec::new());
             } else {
                 for code in &changed {
-                    self.put(layout::due_code_key(pattern, code), Vec::new());
+                    let prefix = layout::code_prefix(pattern, code);
+                    self.put(layout::due_index_key(&prefix), Vec::new());
                 }
             }
         }
         Ok(())
     }
 
-    /// The records under a prefix of the index, those of this batch included.
+    /// The first records under a prefix of the index, those of this batch included: the same ones
+    /// whether they came together or one by one.
     fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
         let stored = self.view.scan(prefix, prefix, NEIGHBOURS_MAX)?;
         let fresh = self.indexed.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
-        let keys = stored.iter().map(|(key, _)| key).chain(fresh);
-        Ok(keys.filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?)).collect())
+        let keys: BTreeSet<&Vec<u8>> = stored.iter().map(|(key, _)| key).chain(fresh).collect();
+        let ids =
+            keys.into_iter().filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?));
+        Ok(ids.take(NEIGHBOURS_MAX).collect())
     }
 
     fn ancestors(&self, first: RecordId) -> Result<BTreeSet<RecordId>, ReadError> {
@@ -178,6 +207,32 @@ impl Batch<'_> {
             None => Records::new(self.view).golden(record),
         }
     }
+}
+
+/// The kind of issue that members of a circle of parents have.
+const CYCLE: &str = "hierarchy-cycle";
+
+/// The keys that mark a record as having these issues.
+pub(super) fn issue_marks(record: &RecordId, issues: &[Issue]) -> BTreeSet<Vec<u8>> {
+    issues.iter().map(|issue| layout::issue_mark(&issue.code, record)).collect()
+}
+
+/// The prefixes of the identifiers that a golden record shows.
+fn identifiers(golden: Option<&GoldenRecord>) -> BTreeSet<Vec<u8>> {
+    let shown = golden.into_iter().flat_map(|golden| &golden.attributes);
+    let shown = shown.filter(|(_, values)| values.iter().any(|value| value.value.is_some()));
+    shown.filter_map(|(path, _)| layout::identifier_prefix(path)).collect()
+}
+
+/// The customers that a golden record names.
+fn links(golden: Option<&GoldenRecord>) -> BTreeSet<RecordId> {
+    let shown = golden.into_iter().flat_map(|golden| &golden.attributes);
+    let named = shown.flat_map(|(path, values)| {
+        let attribute = attribute::lookup(path);
+        let values = values.iter().filter_map(|value| value.value.as_ref());
+        values.filter_map(move |value| issue::linked(attribute?, value))
+    });
+    named.collect()
 }
 
 /// The parent that a golden record shows last.
@@ -241,6 +296,12 @@ impl Around for Surroundings<'_, '_> {
         self.or_fail(self.batch.history.list(&Records::new(self.batch.view), name))
     }
 
+    fn is_named_by(&self, other: &RecordId) -> bool {
+        let prefix = layout::link_prefix(&self.record);
+        let key = [prefix.as_slice(), other.as_bytes()].concat();
+        self.batch.indexed.contains(&key) || self.or_fail(self.batch.view.get(&key)).is_some()
+    }
+
     fn quarantined(&self) -> usize {
         let records = Records::new(self.batch.view);
         self.or_fail(records.quarantined(Some(&self.record), QUARANTINED_MAX)).len()
@@ -255,32 +316,35 @@ impl History {
     pub(super) fn look_again(&mut self, view: &dyn View) -> Result<Vec<Op>, ReadError> {
         let due = view.scan(&[layout::DUE], &[layout::DUE], PAGE)?;
         if due.is_empty() {
-            return self.spread_codes(view);
+            return self.spread(view);
         }
         let mut batch = Batch::new(self, view);
+        // First, because looking again may make others due, and these again.
+        batch.ops.extend(due.iter().map(|(key, _)| Op::Delete(key.clone())));
         for (key, _) in due {
             if let Some(record) = layout::record_in(&key, 1) {
                 match Records::new(view).document(&record)? {
                     Some(document) => {
-                        let resolved = resolve(&self.policy, &document.claims());
-                        batch.issues(&record, &resolved)?;
+                        let claims = document.claims();
+                        let resolved = resolve(&self.policy, &claims);
+                        let golden = GoldenRecord::from_resolved(record, &resolved);
+                        batch.issues(&record, &claims, &resolved, &golden)?;
                     }
                     None => batch.no_issues(&record)?,
                 }
             }
-            batch.ops.push(Op::Delete(key));
         }
         Ok(batch.ops)
     }
 
-    /// Makes the next users of a code due.
-    fn spread_codes(&mut self, view: &dyn View) -> Result<Vec<Op>, ReadError> {
-        let Some((key, cursor)) = view.scan(&[layout::DUE_CODE], &[layout::DUE_CODE], 1)?.pop()
+    /// Makes the next records under a prefix of the index due.
+    fn spread(&mut self, view: &dyn View) -> Result<Vec<Op>, ReadError> {
+        let Some((key, cursor)) = view.scan(&[layout::DUE_INDEX], &[layout::DUE_INDEX], 1)?.pop()
         else {
             self.has_due = false;
             return Ok(Vec::new());
         };
-        let prefix = layout::code_prefix_of_due(&key);
+        let prefix = layout::prefix_of_due(&key);
         let from =
             if cursor.is_empty() { prefix.clone() } else { [cursor.as_slice(), &[0]].concat() };
         let page = view.scan(&prefix, &from, PAGE)?;

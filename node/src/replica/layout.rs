@@ -39,12 +39,14 @@ pub const HELD: u8 = b'!';
 /// The issues of a record.
 pub const ISSUES: u8 = b'?';
 /// Which records have an issue, by its code.
-pub const ISSUE_MARK: u8 = b'm';
+pub const ISSUE_MARK: u8 = b'M';
 /// Records whose issues must be looked at again.
 pub const DUE: u8 = b'w';
-/// Codes whose users must be looked at again, by the pattern of the attribute; the value is the last
-/// entry of the index that is done.
-pub const DUE_CODE: u8 = b'W';
+/// Prefixes of the index under which every record must be looked at again; the value is the last entry
+/// that is done.
+pub const DUE_INDEX: u8 = b'W';
+/// Customer numbers that were ever claimed, with the record: none of them is given out again.
+pub const NUMBER: u8 = b'#';
 /// The roster, encoded.
 pub const ROSTER: &[u8] = b"r";
 /// Answers to request ids, by day.
@@ -129,18 +131,34 @@ pub fn issue_prefix(code: &str) -> Vec<u8> {
     join(ISSUE_MARK, &[code.as_bytes(), &[0]])
 }
 
-/// The key that makes the users of a code due; no code: of all codes.
+/// The key that makes every record under a prefix of the index due.
 #[must_use]
-pub fn due_code_key(pattern: &str, code: &str) -> Vec<u8> {
-    join(DUE_CODE, &[pattern.as_bytes(), &[0], code.as_bytes()])
+pub fn due_index_key(prefix: &[u8]) -> Vec<u8> {
+    join(DUE_INDEX, &[prefix.get(1..).unwrap_or_default()])
 }
 
-/// The prefix of the index that a key of [`due_code_key`] speaks of.
+/// The prefix of the index that a key of [`due_index_key`] speaks of.
 #[must_use]
-pub fn code_prefix_of_due(key: &[u8]) -> Vec<u8> {
-    let named = key.get(1..).unwrap_or_default();
-    let end: &[u8] = if named.last() == Some(&0) { &[] } else { &[0] };
-    join(INDEX, &[&[CODE_TAG], named, end])
+pub fn prefix_of_due(key: &[u8]) -> Vec<u8> {
+    join(INDEX, &[key.get(1..).unwrap_or_default()])
+}
+
+/// The prefix of the marks that a customer number was claimed.
+#[must_use]
+pub fn number_prefix(number: &str) -> Vec<u8> {
+    join(NUMBER, &[number.as_bytes(), &[0]])
+}
+
+/// The key that remembers up to which count a lane of a range has given out numbers.
+#[must_use]
+pub fn lane_key(prefix: &str, lane: u32) -> Vec<u8> {
+    [b"s/lane/".as_slice(), prefix.as_bytes(), b"/", &lane.to_be_bytes()].concat()
+}
+
+/// The prefix of the index of those who use any code in an attribute.
+#[must_use]
+pub fn codes_prefix(pattern: &str) -> Vec<u8> {
+    join(INDEX, &[&[CODE_TAG], pattern.as_bytes(), &[0]])
 }
 
 /// The prefix of the index of those who use a code in an attribute.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crdt_model::code_list::CodeList;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{Difference, GoldenRecord};
+use crdt_model::governance::{RequestChange, changes};
 use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
 use crdt_model::issue::Issue;
 use crdt_model::policy::Policy;
@@ -62,6 +63,32 @@ pub struct RecordDifference {
     pub created: bool,
     /// Field by field.
     pub fields: Vec<Difference>,
+    /// What has happened to its change requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RequestChange>,
+}
+
+impl RecordDifference {
+    /// What differs between two states of a record; the fields of a new one are not listed.
+    #[must_use]
+    pub fn between(before: Option<&GoldenRecord>, after: &GoldenRecord) -> Self {
+        let none = BTreeMap::new();
+        Self {
+            record: after.record,
+            created: before.is_none(),
+            fields: match before {
+                Some(before) => GoldenRecord::differences(Some(before), after),
+                None => Vec::new(),
+            },
+            requests: changes(before.map_or(&none, |before| &before.requests), &after.requests),
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        !self.created && self.fields.is_empty() && self.requests.is_empty()
+    }
 }
 
 /// An item that was not applied.
@@ -261,9 +288,10 @@ impl<'a> Records<'a> {
             let Some(document) = self.document(record)? else { continue };
             let resolved = resolve(policy, &document.claims());
             let after = GoldenRecord::from_resolved(*record, &resolved);
-            let fields = GoldenRecord::differences(self.golden(record)?.as_ref(), &after);
-            if !fields.is_empty() {
-                differences.push(RecordDifference { record: *record, created: false, fields });
+            let before = self.golden(record)?.unwrap_or_else(|| GoldenRecord::empty(*record));
+            let difference = RecordDifference::between(Some(&before), &after);
+            if !difference.is_empty() {
+                differences.push(difference);
             }
         }
         Ok((page, differences))
@@ -329,6 +357,14 @@ impl<'a> Records<'a> {
         self.indexed(&layout::task_prefix(), after, limit)
     }
 
+    /// Customers that name a customer in a link of theirs, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn naming(&self, record: &RecordId, limit: usize) -> Page<RecordId> {
+        self.indexed(&layout::link_prefix(record), None, limit)
+    }
+
     /// Records with any issue, in the order of their ids.
     ///
     /// # Errors
@@ -343,7 +379,7 @@ impl<'a> Records<'a> {
     /// # Errors
     /// [`ReadError`] when the store fails.
     pub fn with_any_code(&self, pattern: &str, limit: usize) -> Page<RecordId> {
-        let prefix = layout::code_prefix_of_due(&layout::due_code_key(pattern, ""));
+        let prefix = layout::codes_prefix(pattern);
         let pairs = self.0.scan(&prefix, &prefix, limit)?;
         let id = |key: &[u8]| layout::record_in(key, key.len().checked_sub(16)?);
         Ok(pairs.iter().filter_map(|(key, _)| id(key)).collect())

@@ -86,7 +86,10 @@ impl History {
         batch.derived(Cause::Policy(self.policy.version), differences);
         let last = page.last().filter(|_| page.len() == PAGE);
         batch.state.resolving = last.map(|record| Resolving::After(*record));
-        let Batch { state, mut ops, has_due, .. } = batch;
+        let Batch { state, mut ops, has_due, lists_changed, .. } = batch;
+        if lists_changed {
+            self.lists.forget();
+        }
         self.has_due |= has_due;
         ops.push(Op::Put(layout::STATE.to_vec(), state.encode()));
         self.state = state;

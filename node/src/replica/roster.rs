@@ -242,6 +242,35 @@ impl Roster {
         (0..self.entries.len()).filter_map(|at| self.admitted(at)).collect()
     }
 
+    /// Every admission, in the order of the list, with those that were revoked or moved since.
+    pub fn admissions(&self) -> impl Iterator<Item = (&NodeId, &Region)> {
+        self.entries.iter().filter_map(|signed| match &signed.entry {
+            Entry::Admit(member) => Some((&member.node, &member.region)),
+            Entry::Found { .. } | Entry::Revoke { .. } | Entry::Policy(_) => None,
+        })
+    }
+
+    /// The teller of a region: of its members, the one that has been there longest. Only through it
+    /// the region draws on its slices of a credit limit and gives them away.
+    #[must_use]
+    pub fn teller(&self, region: &Region) -> Option<NodeId> {
+        let mut there: Vec<NodeId> = Vec::new();
+        for signed in &self.entries {
+            match &signed.entry {
+                Entry::Admit(member) if member.region == *region => {
+                    if !there.contains(&member.node) {
+                        there.push(member.node);
+                    }
+                }
+                Entry::Admit(Member { node, .. }) | Entry::Revoke { node, .. } => {
+                    there.retain(|other| other != node);
+                }
+                Entry::Found { .. } | Entry::Policy(_) => {}
+            }
+        }
+        there.first().copied()
+    }
+
     /// The member with this key at an epoch.
     #[must_use]
     pub fn member_at(&self, node: &NodeId, epoch: u64) -> Option<&Member> {
@@ -313,6 +342,13 @@ impl Roster {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode_entries(&self.entries)
+    }
+
+    /// The roster as it was when it had so many entries.
+    #[cfg(test)]
+    pub(crate) fn cut_at(&self, height: u64) -> Vec<u8> {
+        let upto = usize::try_from(height).unwrap_or(usize::MAX).min(self.entries.len());
+        encode_entries(&self.entries[..upto])
     }
 
     /// Reads and checks a whole roster.

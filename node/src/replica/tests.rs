@@ -9,6 +9,8 @@ mod contact;
 mod damage;
 mod excess;
 mod folding;
+mod governance;
+mod histories;
 mod net;
 mod poison;
 mod policies;

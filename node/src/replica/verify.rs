@@ -1,17 +1,20 @@
-//! The audit of a store: every chain and signature, and every record built again from its commits.
+//! The audit of a store: every chain and signature, every record built again from its commits, and its
+//! issues derived again.
 //!
 //! Nothing is changed. What is found is said in sentences for an operator; an empty list is a proof
 //! that the golden records shown are those that the signed history gives.
 
 use std::collections::BTreeSet;
 
+use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::GoldenRecord;
 use crdt_model::id::{CommitRef, LogId, RecordId, RecordKind};
 use crdt_model::survivorship::resolve;
 
-use super::batch::{golden_element, has_conflict, quarantine_element};
+use super::batch::{Batch, golden_element, has_conflict, quarantine_element};
 use super::commit::Hash;
 use super::history::{History, Rebuilt};
+use super::issues::issue_marks;
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
@@ -27,6 +30,8 @@ pub struct Findings {
     pub records: u64,
     /// Items in quarantine, each found so again.
     pub quarantined: u64,
+    /// Issues derived again and compared, except where records wait to be looked at.
+    pub issues: u64,
     /// What is wrong, a sentence each, at most [`PROBLEMS_MAX`].
     pub problems: Vec<String>,
 }
@@ -57,6 +62,7 @@ pub fn verify(
         findings: Findings::default(),
         golden: MultisetHash::default(),
         counts: Counts::default(),
+        spreading: !view.scan(&[layout::DUE_INDEX], &[layout::DUE_INDEX], 1)?.is_empty(),
     };
     for (log, held) in history.vector.logs() {
         audit.log(log, held)?;
@@ -82,6 +88,8 @@ struct Counts {
     customers: u64,
     conflicted: u64,
     index: u64,
+    with_issues: u64,
+    marks: u64,
 }
 
 struct Audit<'a> {
@@ -90,6 +98,8 @@ struct Audit<'a> {
     findings: Findings,
     golden: MultisetHash,
     counts: Counts,
+    /// Whether an index is being gone through, so that any record may have to be looked at again.
+    spreading: bool,
 }
 
 impl Audit<'_> {
@@ -240,6 +250,50 @@ impl Audit<'_> {
                 }
             }
         }
+        problems.extend(self.issues(record, &rebuilt.document)?);
+        Ok(problems)
+    }
+
+    /// Derives the issues again, unless the record waits to be looked at.
+    fn issues(
+        &mut self,
+        record: &RecordId,
+        document: &CustomerDocument,
+    ) -> Result<Vec<&'static str>, ReadError> {
+        let mut problems = Vec::new();
+        let Some(stored) = unless_damaged(Records::new(self.view).issues(record))? else {
+            problems.push("its stored issues are damaged");
+            return Ok(problems);
+        };
+        let marks = issue_marks(record, &stored);
+        self.counts.marks += marks.len() as u64;
+        self.counts.with_issues += u64::from(!stored.is_empty());
+        for mark in marks {
+            if self.view.get(&mark)?.is_none() {
+                problems.push("it is missing among those with its issues");
+            }
+        }
+        let due = self.view.get(&layout::record_key(layout::DUE, record))?.is_some();
+        if due || self.spreading || self.history.is_due(record) {
+            return Ok(problems);
+        }
+        let derived = if document.is_empty() {
+            Vec::new()
+        } else {
+            let claims = document.claims();
+            let resolved = resolve(self.history.policy(), &claims);
+            let golden = GoldenRecord::from_resolved(*record, &resolved);
+            let batch = Batch::new(self.history, self.view);
+            match unless_damaged(batch.derive(record, &claims, &resolved, &golden))? {
+                Some(derived) => derived,
+                // What is damaged beside it is found at its own record.
+                None => return Ok(problems),
+            }
+        };
+        if derived != stored {
+            problems.push("the stored issues are not those that follow from the claims");
+        }
+        self.findings.issues += derived.len() as u64;
         Ok(problems)
     }
 
@@ -255,7 +309,7 @@ impl Audit<'_> {
                 (state.records, state.conflicted, state.quarantined)
             ));
         }
-        let Counts { records, conflicted, index, .. } = self.counts;
+        let Counts { records, conflicted, index, with_issues, marks, .. } = self.counts;
         let quarantined = self.findings.quarantined;
         for (kind, what, expected) in [
             (layout::DOCUMENT, "documents", records),
@@ -263,6 +317,8 @@ impl Audit<'_> {
             (layout::CONFLICT, "conflict marks", conflicted),
             (layout::QUARANTINE, "quarantined items", quarantined),
             (layout::INDEX, "lookup index entries", index),
+            (layout::ISSUES, "records with issues", with_issues),
+            (layout::ISSUE_MARK, "marks of issues", marks),
         ] {
             let stored = self.count(kind)?;
             // All that must be there was looked for; what is over belongs to no commit.

@@ -83,6 +83,7 @@ impl Writer<'_> {
                 history: self.history,
                 records: Records::new(self.view),
                 author: &author,
+                node: &self.log.opening.node,
                 request,
                 write,
                 document: &document,

@@ -65,7 +65,7 @@ impl Workload {
             }
             let precondition = self.precondition(random, &record);
             let edits = edits.into_iter().collect();
-            records.insert(record, RecordWrite { record, precondition, edits });
+            records.insert(record, RecordWrite { record, precondition, edits, numbered: false });
         }
         WriteRequest {
             source: source.parse().unwrap(),

@@ -17,7 +17,12 @@ use crate::value::Assertion;
 const ACCOUNT: &str = super::ACCOUNT;
 
 fn four_eyes(approvals: u8) -> FourEyes {
-    FourEyes { approvals, exempt: vec!["register".to_owned()], only_raise: false }
+    FourEyes {
+        approvals,
+        exempt: vec!["register".to_owned()],
+        only_raise: false,
+        at_creation: false,
+    }
 }
 
 /// Open to everybody; bank accounts and limits need a second person, limits when they rise.
@@ -131,7 +136,13 @@ fn what_is_sensitive_needs_a_request() {
     assert_eq!(steward.code(&[says(BANK, "crm", r#"{"release":"gone"}"#)]), Some("needs-request"));
     assert_eq!(steward.code(&bank("register-de")), None, "its kind is exempt");
     assert_eq!(steward.code(&[says(LANGUAGE, "crm", r#""de""#)]), None);
-    assert_eq!(Case { creates: true, ..steward }.code(&bank("crm")), None, "first data");
+    let creates = Case { creates: true, ..steward };
+    assert_eq!(creates.code(&bank("crm")), None, "first data");
+    let mut strict = creates;
+    let terms = FourEyes { at_creation: true, ..four_eyes(1) };
+    strict.policy.four_eyes.insert("bank/{iban}".to_owned(), terms);
+    assert_eq!(strict.code(&bank("crm")), Some("needs-request"), "first data as well");
+    assert_eq!(strict.code(&bank("register")), None, "exempt at creation as well");
 }
 
 #[test]

@@ -15,19 +15,19 @@ use crate::value::Assertion;
 
 /// Rows are commits, each of its own log.
 #[derive(Clone, Default)]
-pub(super) struct Scene {
+pub(in crate::governance) struct Scene {
     claims: Vec<Claim>,
     clocks: BTreeMap<CommitRef, Clock>,
     origins: BTreeMap<u8, Origin>,
 }
 
 impl Scene {
-    pub(super) fn new() -> Self {
+    pub(in crate::governance) fn new() -> Self {
         Self::default()
     }
 
     /// A commit that had seen other rows, and with them what those had seen.
-    pub(super) fn row(
+    pub(in crate::governance) fn row(
         mut self,
         row: u8,
         region: &str,
@@ -55,11 +55,11 @@ impl Scene {
         self
     }
 
-    pub(super) fn origin(&self, row: u8) -> Origin {
+    pub(in crate::governance) fn origin(&self, row: u8) -> Origin {
         self.origins[&row].clone()
     }
 
-    pub(super) fn claims(&self) -> ClaimSet {
+    pub(in crate::governance) fn claims(&self) -> ClaimSet {
         ClaimSet::new(self.claims.clone(), self.clocks.clone())
     }
 }
@@ -69,16 +69,16 @@ fn commit(row: u8) -> CommitRef {
 }
 
 /// A claim; `json` is what it would be stored as.
-pub(super) fn says(path: &str, source: &str, json: &str) -> ClaimEdit {
+pub(in crate::governance) fn says(path: &str, source: &str, json: &str) -> ClaimEdit {
     ClaimEdit::new(path.parse().unwrap(), source.parse().unwrap(), assertion(json))
 }
 
-pub(super) fn assertion(json: &str) -> Assertion {
+pub(in crate::governance) fn assertion(json: &str) -> Assertion {
     assertion_of(&serde_json::from_str::<Json>(json).unwrap()).unwrap()
 }
 
 /// The claims of a request.
-pub(super) fn ask(
+pub(in crate::governance) fn ask(
     id: &str,
     by: &str,
     source: &str,
@@ -102,17 +102,17 @@ pub(super) fn ask(
     request.to_edits().unwrap()
 }
 
-pub(super) fn approve(id: &str, principal: &str) -> ClaimEdit {
+pub(in crate::governance) fn approve(id: &str, principal: &str) -> ClaimEdit {
     let source = "manual-desk".parse().unwrap();
     decision(id, principal, Verdict::Approve, None, &source).unwrap()
 }
 
-pub(super) fn reject(id: &str, principal: &str) -> ClaimEdit {
+pub(in crate::governance) fn reject(id: &str, principal: &str) -> ClaimEdit {
     let source = "manual-desk".parse().unwrap();
     decision(id, principal, Verdict::Reject, Some("no"), &source).unwrap()
 }
 
-pub(super) fn of_source(mut edit: ClaimEdit, source: &str) -> ClaimEdit {
+pub(in crate::governance) fn of_source(mut edit: ClaimEdit, source: &str) -> ClaimEdit {
     edit.key.source = source.parse().unwrap();
     edit
 }

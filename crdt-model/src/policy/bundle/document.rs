@@ -73,7 +73,8 @@ fn the_template_has_every_key_and_no_fault() {
             "the template does not show {key}"
         );
     }
-    let members = ["exempt", "only_raise", "regions", "company_codes", "sources", "needed"];
+    let members =
+        ["exempt", "only_raise", "at_creation", "regions", "company_codes", "sources", "needed"];
     assert!(members.iter().all(|member| TEMPLATE.contains(&format!("\n{member} = "))));
     let policy = bundle::read(TEMPLATE).unwrap();
     assert_eq!(bundle::read(&bundle::write(&policy)), Ok(policy));

@@ -89,10 +89,10 @@ fn any_rule() -> impl Strategy<Value = Rule> {
 }
 
 prop_compose! {
-    fn any_four_eyes()(approvals in any::<u8>(), exempt in texts(), only_raise in any::<bool>())
-        -> FourEyes
+    fn any_four_eyes()(approvals in any::<u8>(), exempt in texts(), only_raise in any::<bool>(),
+        at_creation in any::<bool>()) -> FourEyes
     {
-        FourEyes { approvals, exempt, only_raise }
+        FourEyes { approvals, exempt, only_raise, at_creation }
     }
 }
 

@@ -69,11 +69,14 @@ fn write_rules(page: &mut Page, rules: &BTreeMap<String, Rule>, built_in: &BTree
 }
 
 fn write_four_eyes(page: &mut Page, four_eyes: &FourEyes) {
-    let FourEyes { approvals, exempt, only_raise } = four_eyes;
+    let FourEyes { approvals, exempt, only_raise, at_creation } = four_eyes;
     page.set("approvals", approvals);
     page.set_list("exempt", exempt);
     if *only_raise {
         page.set("only_raise", only_raise);
+    }
+    if *at_creation {
+        page.set("at_creation", at_creation);
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lint, entry, names};
+use super::{Lint, PolicyFault, entry, names};
 use crate::attribute::quote;
 use crate::id::{Region, parse_hex};
 use crate::limits::INT_MAX;
+use crate::party::SharedSectionFault;
+use crate::policy::bundle::plain_word;
 use crate::policy::{NumberRange, Role};
 
 /// The most characters of the prefix of a number range.
@@ -81,10 +83,10 @@ impl Lint<'_> {
                 );
                 self.fault(format!("{at}.prefix"), "number-prefix", text);
             }
-            if range.from > range.to || range.to > INT_MAX.unsigned_abs() {
+            if range.from == 0 || range.from > range.to || range.to > INT_MAX.unsigned_abs() {
                 let text = format!(
-                    "The numbers go from {} to {}. Let the first not be above the last, and the last \
-                     not above {INT_MAX}.",
+                    "The numbers go from {} to {}. Let the first be 1 or more and not above the last, \
+                     and the last not above {INT_MAX}.",
                     range.from, range.to
                 );
                 self.fault(at, "number-range", text);
@@ -105,6 +107,37 @@ impl Lint<'_> {
             }
             if same.is_none_or(|(_, other)| other.to < range.to) {
                 before = Some((region, range));
+            }
+        }
+    }
+}
+
+/// Why the shared section has more than one owner, for a governor.
+pub(super) fn shared_section(fault: &SharedSectionFault) -> PolicyFault {
+    match fault {
+        SharedSectionFault::NotOwners { pattern, rule } => PolicyFault {
+            at: entry("rules", pattern),
+            code: "shared-section-rule",
+            text: format!(
+                "Name, addresses, tax ids and bank accounts belong to customer and vendor alike. The \
+                 rule {} lets anybody's claim survive here; owner makes one region decide.",
+                plain_word(rule)
+            ),
+        },
+        SharedSectionFault::SplitOwners(owners) => {
+            let named = owners.iter().map(|(section, owner)| {
+                let owner = owner.as_ref().map_or("the home region", Region::as_str);
+                format!("{section}: {owner}")
+            });
+            let named: Vec<String> = named.collect();
+            PolicyFault {
+                at: "owners".to_owned(),
+                code: "shared-section-owners",
+                text: format!(
+                    "The shared section of customer and vendor has more than one owner ({}). Name \
+                     one and the same region for all four.",
+                    named.join(", ")
+                ),
             }
         }
     }

@@ -87,6 +87,7 @@ fn each_name_number_and_key_that_makes_no_sense_is_named() {
         ),
         ("[numbers.EMEA]\nprefix = \"eu\"\nfrom = 1\nto = 2", "numbers.EMEA.prefix number-prefix"),
         ("[numbers.EMEA]\nprefix = \"EU\"\nfrom = 3\nto = 2", "numbers.EMEA number-range"),
+        ("[numbers.EMEA]\nprefix = \"EU\"\nfrom = 0\nto = 2", "numbers.EMEA number-range"),
         (
             "[numbers.EMEA]\nprefix = \"EU\"\nfrom = 1\nto = 9007199254740992",
             "numbers.EMEA number-range",
@@ -135,6 +136,20 @@ fn a_code_list_may_be_one_for_each_company_code() {
 fn a_fault_names_the_nearest_pattern() {
     assert!(text("[rules]\n\"bank/{ibn}\" = \"owner\"").contains("Did you mean bank/{iban}?"));
     assert!(text("[owners]\n\"compny/1000\" = \"EMEA\"").contains("Did you mean company?"));
+}
+
+#[test]
+fn who_begins_to_make_one_region_decide_on_the_shared_section_is_told_what_is_left() {
+    let mut policy = Policy::built_in();
+    assert_eq!(policy.advice(), [], "nobody began");
+    policy.owners.insert("bank".to_owned(), "EMEA".parse().unwrap());
+    assert_eq!(policy.faults(), [], "it may be put in force");
+    let advice = policy.advice();
+    let codes: std::collections::BTreeSet<&str> = advice.iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["shared-section-owners", "shared-section-rule"].into());
+    assert!(
+        advice.iter().any(|it| it.at == "rules.\"name/legal\"" || it.at.contains("name/legal"))
+    );
 }
 
 #[test]

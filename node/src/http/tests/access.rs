@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::json;
 
-use super::node::{ADMIN, CLERK, READER, start};
+use super::node::{ADMIN, CLERK, EXPIRED, READER, start};
 
 #[tokio::test]
 async fn pages_need_a_token_except_health_and_description() {
@@ -18,6 +18,8 @@ async fn pages_need_a_token_except_health_and_description() {
         answer.problem(401, "token-missing");
         let answer = client.ask(Method::GET, page, "another-secret", &[], Body::empty()).await;
         answer.problem(401, "token-unknown");
+        let answer = client.ask(Method::GET, page, EXPIRED, &[], Body::empty()).await;
+        answer.problem(401, "token-expired");
         assert_eq!(client.get(page).await.status, 200, "{page}");
     }
     let basic = [("authorization", "Basic YWRtaW46YWRtaW4=")];

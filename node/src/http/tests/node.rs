@@ -30,6 +30,9 @@ pub(super) const CLERK: &str = "clerk-0123456789abcdef0123456789abcdef";
 /// May read.
 pub(super) const READER: &str = "reader-0123456789abcdef0123456789abcdef";
 
+/// Was good until the end of a day long past.
+pub(super) const EXPIRED: &str = "former-0123456789abcdef0123456789abcdef";
+
 /// A memory that the replica writes while others read it.
 #[derive(Clone, Default)]
 struct Shared(Arc<RwLock<Memory>>);
@@ -53,8 +56,17 @@ pub(super) struct Rosters {
     pub(super) second: Vec<u8>,
 }
 
+/// Starts a node under a policy.
+pub(super) fn start_under(policy: Policy) -> Client {
+    started(None, policy).0
+}
+
 /// Starts a node; `behind` is one that lost data and takes no writes.
 pub(super) fn start(behind: bool) -> (Client, Rosters) {
+    started(behind.then_some(1), Policy::built_in())
+}
+
+fn started(behind: Option<u64>, policy: Policy) -> (Client, Rosters) {
     let network = NodeKey::generate().unwrap();
     let key = NodeKey::generate().unwrap();
     let member = |node, name: &str| Member {
@@ -73,8 +85,8 @@ pub(super) fn start(behind: bool) -> (Client, Rosters) {
         nonce: 1,
         connect: Vec::new(),
         heartbeat_ms: HEARTBEAT_MS,
-        behind: behind.then_some(1),
-        policy: Policy::built_in(),
+        behind,
+        policy,
     };
     let client = Client(router(run(config), tokens(), Clock::system()));
     (client, Rosters { second: longer.encode() })
@@ -91,6 +103,7 @@ fn tokens() -> Tokens {
         entry(ADMIN, "admin", "any_source = true\nwrite = true"),
         entry(CLERK, "clerk", "write = true"),
         entry(READER, "reader", ""),
+        entry(EXPIRED, "former", "write = true\nexpires = \"2026-01-01\""),
     ];
     Tokens::parse(&entries.concat()).unwrap()
 }

@@ -38,6 +38,11 @@ fn what_is_not_said_has_a_default() {
     .unwrap();
     assert_eq!(mapping.format(), Format::Csv { delimiter: b',' });
     assert_eq!(mapping.encoding, encoding_rs::UTF_8);
+    assert!(!mapping.gives_numbers());
+    let asked = format!(
+        "{HEAD}numbers = \"give\"\n[[columns]]\ncolumn = \"NAME1\"\nattribute = \"name/legal\"\n"
+    );
+    assert!(Mapping::parse("m.toml", &asked).unwrap().gives_numbers());
     assert_eq!(mapping.columns, ["KUNNR", "NAME1"]);
     let entry = &mapping.entries[0];
     assert_eq!((entry.decimal, entry.date.as_str(), entry.clears), ('.', "%Y-%m-%d", false));

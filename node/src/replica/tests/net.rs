@@ -434,6 +434,7 @@ pub(super) fn request(at: usize, record: RecordId, edits: &[(&str, &str)]) -> Wr
             record,
             precondition: Precondition::None,
             edits: edits.collect(),
+            numbered: false,
         }],
     }
 }

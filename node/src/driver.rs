@@ -14,13 +14,16 @@ use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::handle::{Command, Handle, stopped};
+use crate::handle::{Command, Handle};
 use crate::identity::NodeKey;
 use crate::kv::Overlay;
 use crate::replica::action::Action;
-use crate::replica::event::{Answer, Event, RosterOutcome, Ticket, WriteOutcome, WriteRefusal};
+use crate::replica::event::{
+    Answer, Event, RosterOutcome, RosterRefusal, StoreFault, StoreFaultKind, Ticket, WriteOutcome,
+    WriteRefusal,
+};
 use crate::replica::limits::RECORD_BYTES_MAX;
-use crate::replica::roster::{Roster, RosterError};
+use crate::replica::roster::Roster;
 use crate::replica::status::Status;
 use crate::replica::{Config, LoadError, Replica};
 use crate::store::{Mark, Store, StoreError, StoreId, VALUE_MAX, Watermark};
@@ -213,12 +216,16 @@ impl Inbox {
     }
 
     /// Answers the requests that were never looked at: surely nothing of theirs was done.
-    fn turn_away(&mut self) {
+    fn turn_away(&mut self, why: &StoreFault) {
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
             match command {
-                Command::Write(_, reply) => drop(reply.send(Err(stopped()))),
-                Command::AdoptRoster(_, reply) => drop(reply.send(Err(RosterError::Stopped))),
+                Command::Write(_, reply) => {
+                    drop(reply.send(Err(WriteRefusal::Store(why.clone()))));
+                }
+                Command::AdoptRoster(_, reply) => {
+                    drop(reply.send(Err(RosterRefusal::Store(why.clone()))));
+                }
             }
         }
     }
@@ -263,16 +270,19 @@ impl Tickets {
 
     /// Tells everybody who waits how the store refused the batch of their requests.
     fn fail(&mut self, error: &StoreError) {
-        let reason = error.to_string();
+        let fault = StoreFault::from(error);
+        let certain = leaves_as_was(error);
         for reply in std::mem::take(&mut self.writes).into_values() {
-            let reason = reason.clone();
-            drop(reply.send(Err(match leaves_as_was(error) {
-                true => WriteRefusal::Store { reason },
-                false => WriteRefusal::Uncertain { reason },
+            drop(reply.send(Err(match certain {
+                true => WriteRefusal::Store(fault.clone()),
+                false => WriteRefusal::Uncertain { reason: fault.reason.clone() },
             })));
         }
         for reply in std::mem::take(&mut self.rosters).into_values() {
-            drop(reply.send(Err(RosterError::Invalid(reason.clone()))));
+            drop(reply.send(Err(match certain {
+                true => RosterRefusal::Store(fault.clone()),
+                false => RosterRefusal::Uncertain { reason: fault.reason.clone() },
+            })));
         }
     }
 }
@@ -308,7 +318,8 @@ impl<S: Store> Driver<S> {
         if let Err(error) = &outcome {
             self.tickets.fail(error);
         }
-        inbox.turn_away();
+        let why = outcome.as_ref().err().map_or_else(StoreFault::stopping, StoreFault::from);
+        inbox.turn_away(&why);
         runtime.block_on(self.transport.shutdown());
         match outcome.and_then(|()| self.store.sync()) {
             Ok(()) => self.mark(),
@@ -479,6 +490,25 @@ const fn leaves_as_was(error: &StoreError) -> bool {
     )
 }
 
+impl From<&StoreError> for StoreFault {
+    fn from(error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::Full { .. } => StoreFaultKind::Full,
+            StoreError::Key { .. }
+            | StoreError::Reserved { .. }
+            | StoreError::TooLong { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Incomplete { .. }
+            | StoreError::Denied { .. }
+            | StoreError::Engine { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Stopped { .. }
+            | StoreError::Exists { .. } => StoreFaultKind::Failed,
+        };
+        Self { kind, reason: error.to_string() }
+    }
+}
+
 /// How often, at most, the watermark is written while there is work.
 const MARK_MS: u64 = 1_000;
 
@@ -527,31 +557,50 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_when_the_store_fails_is_told_whether_something_may_be_written() {
-        let failed = |dir: &str| {
-            let reason = "fsync: input/output error".to_owned();
-            StoreError::Engine { dir: dir.into(), reason }
-        };
-        let length = VALUE_MAX + 1;
-        for (error, certain) in
-            [(failed("/data"), false), (StoreError::TooLong { key: vec![1], length }, true)]
-        {
+        let reason = "fsync: input/output error".to_owned();
+        let failed = StoreError::Engine { dir: "/data".into(), reason };
+        let too_long = StoreError::TooLong { key: vec![1], length: VALUE_MAX + 1 };
+        for (error, certain) in [(failed, false), (too_long, true)] {
             let mut tickets = Tickets::default();
-            let (reply, answer) = oneshot::channel();
+            let (reply, write) = oneshot::channel();
             let ticket = tickets.draw();
             tickets.writes.insert(ticket, reply);
+            let (reply, roster) = oneshot::channel();
+            let ticket = tickets.draw();
+            tickets.rosters.insert(ticket, reply);
             tickets.fail(&error);
-            let refusal = answer.await.unwrap().unwrap_err();
-            assert_eq!(matches!(refusal, WriteRefusal::Store { .. }), certain, "{refusal:?}");
+            let refusal = write.await.unwrap().unwrap_err();
+            assert_eq!(matches!(refusal, WriteRefusal::Store(_)), certain, "{refusal:?}");
             assert_eq!(matches!(refusal, WriteRefusal::Uncertain { .. }), !certain, "{refusal:?}");
+            let refusal = roster.await.unwrap().unwrap_err();
+            assert_eq!(matches!(refusal, RosterRefusal::Store(_)), certain, "{refusal:?}");
+            assert_eq!(matches!(refusal, RosterRefusal::Uncertain { .. }), !certain, "{refusal:?}");
         }
-        // A request that waits in the inbox is not done; one that is lost with the driver may be.
-        let mut waiting = inbox(0, 0).await;
-        let (commands, queue) = mpsc::channel(2);
-        waiting.commands = queue;
-        let (reply, answer) = oneshot::channel();
-        commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
-        waiting.turn_away();
-        assert_eq!(answer.await.unwrap(), Err(RosterError::Stopped));
+    }
+
+    /// A request that waits in the inbox is not done, and its client learns why.
+    #[tokio::test]
+    async fn who_was_not_looked_at_is_told_what_ended_the_node() {
+        let full = StoreError::Full { dir: "/data".into() };
+        // A path with the words of another fault is no such fault.
+        let other = StoreError::Denied { dir: "/no space left/is full".into(), reason: "x".into() };
+        for (why, kind) in [
+            (StoreFault::from(&full), StoreFaultKind::Full),
+            (StoreFault::from(&other), StoreFaultKind::Failed),
+            (StoreFault::stopping(), StoreFaultKind::Stopping),
+        ] {
+            let mut waiting = inbox(0, 0).await;
+            let (commands, queue) = mpsc::channel(2);
+            waiting.commands = queue;
+            let (reply, answer) = oneshot::channel();
+            commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
+            waiting.turn_away(&why);
+            let refusal = answer.await.unwrap().unwrap_err();
+            assert!(
+                matches!(&refusal, RosterRefusal::Store(fault) if fault.kind == kind),
+                "{refusal:?}"
+            );
+        }
     }
 
     fn is_command(input: Option<Input>) -> Option<bool> {

@@ -6,9 +6,10 @@ use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::kv::View;
-use crate::replica::event::{RosterOutcome, WriteOutcome, WriteRefusal, WriteRequest};
+use crate::replica::event::{
+    RosterOutcome, RosterRefusal, StoreFault, WriteOutcome, WriteRefusal, WriteRequest,
+};
 use crate::replica::records::Records;
-use crate::replica::roster::RosterError;
 use crate::replica::status::Status;
 
 /// A request on its way to the driver.
@@ -20,10 +21,8 @@ pub enum Command {
     AdoptRoster(Vec<u8>, oneshot::Sender<RosterOutcome>),
 }
 
-/// What a client is told whose request was not looked at any more.
-pub(crate) fn stopped() -> WriteRefusal {
-    WriteRefusal::Store { reason: "the node is shutting down".to_owned() }
-}
+/// What a client is told whose request was under way when the driver ended.
+const ENDED: &str = "the node ended meanwhile";
 
 /// A cheap handle on a running node. Clones share the node.
 #[derive(Clone)]
@@ -59,20 +58,22 @@ impl Handle {
     /// under way its outcome is not known; the refusal says so.
     pub async fn write(&self, request: WriteRequest) -> WriteOutcome {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Write(request, reply)).await.map_err(|_| stopped())?;
-        let lost = || WriteRefusal::Uncertain { reason: "the node ended meanwhile".to_owned() };
+        let stopping = || WriteRefusal::Store(StoreFault::stopping());
+        self.commands.send(Command::Write(request, reply)).await.map_err(|_| stopping())?;
+        let lost = || WriteRefusal::Uncertain { reason: ENDED.to_owned() };
         answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// Brings roster entries; answers with the height of the roster.
     ///
     /// # Errors
-    /// The [`RosterError`]; the roster is as it was.
+    /// The [`RosterRefusal`]; the roster is as it was, unless the refusal says that this is not known.
     pub async fn adopt_roster(&self, roster: Vec<u8>) -> RosterOutcome {
         let (reply, answer) = oneshot::channel();
         let sent = self.commands.send(Command::AdoptRoster(roster, reply)).await;
-        sent.map_err(|_| RosterError::Stopped)?;
-        answer.await.unwrap_or(Err(RosterError::Stopped))
+        sent.map_err(|_| RosterRefusal::Store(StoreFault::stopping()))?;
+        let lost = || RosterRefusal::Uncertain { reason: ENDED.to_owned() };
+        answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
     /// The newest snapshot of the node's state.

@@ -345,7 +345,6 @@ impl Replica {
     }
 
     fn write(&mut self, turn: &mut Turn<'_>, request: &WriteRequest) -> WriteOutcome {
-        let failed = |error: ReadError| WriteRefusal::Store { reason: error.to_string() };
         if !self.ready {
             return Err(WriteRefusal::NotReady);
         }
@@ -357,7 +356,7 @@ impl Replica {
         if offset_ms.unsigned_abs() > CLOCK_OFFSET_MS_MAX {
             return Err(WriteRefusal::ClockSkew { offset_s: offset_ms / 1_000 });
         }
-        if let Some(receipt) = answered(turn, request).map_err(failed)? {
+        if let Some(receipt) = answered(turn, request)? {
             return Ok(receipt);
         }
         let region = member.region.clone();
@@ -432,9 +431,7 @@ impl Replica {
             let reason = "the commit does not read back".to_owned();
             return Err(WriteRefusal::Defect { reason });
         }
-        let applied = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view);
-        let mut applied = applied
-            .map_err(|error: ReadError| WriteRefusal::Store { reason: error.to_string() })?;
+        let mut applied = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view)?;
         turn.persist(std::mem::take(&mut applied.ops));
         let header = &commit.signed.header;
         for head in &header.follows {

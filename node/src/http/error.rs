@@ -12,8 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::kv::ReadError;
-use crate::replica::event::WriteRefusal;
-use crate::replica::roster::RosterError;
+use crate::replica::event::{RosterRefusal, StoreFaultKind, WriteRefusal};
 
 /// The media type of a problem document.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
@@ -274,7 +273,7 @@ impl From<WriteRefusal> for ApiError {
             WriteRefusal::NotAMember => &NOT_A_MEMBER,
             WriteRefusal::Defect { .. } => &INTERNAL,
             WriteRefusal::Uncertain { .. } => &OUTCOME_UNKNOWN,
-            WriteRefusal::Store { reason } => store_kind(reason),
+            WriteRefusal::Store(fault) => store_kind(fault.kind),
         };
         if kind.is_of_node {
             tracing::warn!(%refusal, "a write was refused");
@@ -294,22 +293,22 @@ fn denied_kind(code: &str) -> &'static Kind {
     }
 }
 
-/// The store gives its reason as text only.
-fn store_kind(reason: &str) -> &'static Kind {
-    let reason = reason.to_lowercase();
-    if reason.contains("no space left") || reason.contains(" is full") {
-        &STORE_FULL
-    } else if reason.contains("shutting down") {
-        &SHUTTING_DOWN
-    } else {
-        &STORE_FAILED
+const fn store_kind(kind: StoreFaultKind) -> &'static Kind {
+    match kind {
+        StoreFaultKind::Full => &STORE_FULL,
+        StoreFaultKind::Stopping => &SHUTTING_DOWN,
+        StoreFaultKind::Failed => &STORE_FAILED,
     }
 }
 
-impl From<RosterError> for ApiError {
-    fn from(error: RosterError) -> Self {
-        let kind = if error == RosterError::Stopped { &SHUTTING_DOWN } else { &ROSTER_REFUSED };
-        Self::new(kind, sentence(&error.to_string()))
+impl From<RosterRefusal> for ApiError {
+    fn from(refusal: RosterRefusal) -> Self {
+        let kind = match &refusal {
+            RosterRefusal::Roster(_) => &ROSTER_REFUSED,
+            RosterRefusal::Store(fault) => store_kind(fault.kind),
+            RosterRefusal::Uncertain { .. } => &OUTCOME_UNKNOWN,
+        };
+        Self::new(kind, sentence(&refusal.to_string()))
     }
 }
 

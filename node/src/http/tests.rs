@@ -11,17 +11,19 @@ use super::openapi_json;
 #[test]
 fn refusals_of_the_node_are_told_apart_from_those_of_one_customer() {
     use super::error::ApiError;
-    use crate::replica::event::WriteRefusal;
-    let store = |reason: &str| WriteRefusal::Store { reason: reason.to_owned() };
+    use crate::replica::event::{StoreFault, StoreFaultKind, WriteRefusal};
+    // The kind decides, whatever the words say.
+    let store = |kind| {
+        WriteRefusal::Store(StoreFault { kind, reason: "/no space left/is full".to_owned() })
+    };
     let record = crdt_model::id::RecordId::derive("test", "1");
     let cases = [
         (WriteRefusal::ClockSkew { offset_s: 400 }, "clock-skew", true),
         (WriteRefusal::Uncertain { reason: "x".to_owned() }, "outcome-unknown", true),
         (WriteRefusal::NotAMember, "not-a-member", true),
-        (store("The disk that holds /data is full. Nothing more is stored."), "store-full", true),
-        (store("write /data/full/db: No space left on device"), "store-full", true),
-        (store("read /data/full/db: input/output error"), "store-failed", true),
-        (store("the node is shutting down"), "shutting-down", true),
+        (store(StoreFaultKind::Full), "store-full", true),
+        (store(StoreFaultKind::Failed), "store-failed", true),
+        (store(StoreFaultKind::Stopping), "shutting-down", true),
         (WriteRefusal::Held { record, reason: "x".to_owned() }, "customer-held", false),
         (WriteRefusal::RecordFull { record, what: "x".to_owned() }, "customer-full", false),
         (WriteRefusal::Malformed { what: "x".to_owned() }, "customer-invalid", false),

@@ -6,7 +6,7 @@ use super::frame::{Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use super::limits::{BACKOFF_MS_MAX, COURTESY_MS, HEARTBEAT_MS, OPEN_LOGS_MAX};
 use super::node_id::NodeId;
 use super::peers::Link;
-use super::roster::{Member, Roster, RosterError};
+use super::roster::{Member, Roster};
 use super::status::{PeerStatus, PolicyStatus, Status};
 use super::vector::first_8;
 use super::{Replica, Turn};
@@ -104,7 +104,6 @@ impl Replica {
             network: *self.history.roster.network_id().as_bytes(),
             clock_ms: turn.now_ms,
             digests: self.digests(),
-            linked: self.linked(),
         };
         self.send(turn, id, &Frame::Hello(hello));
     }
@@ -143,12 +142,6 @@ impl Replica {
             link.told_at_ms = link.told_at_ms.map(|at| at.min(now_ms));
             link.progress_ms = link.progress_ms.min(now_ms);
         }
-    }
-
-    /// The first bytes of the keys of the peers with a live link.
-    pub(super) fn linked(&self) -> Vec<[u8; 8]> {
-        let greeted = self.links.values().filter(|link| link.greeted);
-        greeted.map(|link| first_8(link.peer.as_bytes())).collect()
     }
 
     pub(super) fn link_down(&mut self, turn: &Turn<'_>, id: LinkId, reason: &str) {
@@ -200,8 +193,7 @@ impl Replica {
     ) -> RosterOutcome {
         let mut roster = self.history.roster.clone();
         if roster.extend(0, bytes)? {
-            let stopped = |error: ReadError| RosterError::Invalid(error.to_string());
-            self.take_roster(turn, roster, None).map_err(stopped)?;
+            self.take_roster(turn, roster, None)?;
         }
         Ok(self.history.roster.height())
     }

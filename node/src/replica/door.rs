@@ -28,7 +28,6 @@ use super::history::History;
 use super::node_id::NodeId;
 use super::numbers::Numbers;
 use super::records::Records;
-use crate::kv::ReadError;
 
 /// What a write comes to at the door.
 pub(super) struct Admitted {
@@ -177,7 +176,6 @@ impl Door<'_> {
     /// Judges what the write says by kinds of records and code lists.
     fn judge_values(&self) -> Result<(), WriteRefusal> {
         let policy = self.history.policy();
-        let failed = |error: ReadError| WriteRefusal::Store { reason: error.to_string() };
         let view = self.records.view();
         let numbers = Numbers::new(self.history, view, self.node, &self.author.region);
         let mut faults = Vec::new();
@@ -188,10 +186,9 @@ impl Door<'_> {
                 continue;
             }
             let Assertion::Stated(statement) = assertion else { continue };
-            faults.extend(numbers.judge(&self.write.record, path).map_err(failed)?.err());
+            faults.extend(numbers.judge(&self.write.record, path)?.err());
             let Some(name) = list_for(policy, row, path) else { continue };
-            let list = self.history.list(&self.records, &name);
-            let list = list.map_err(failed)?;
+            let list = self.history.list(&self.records, &name)?;
             let today = self.author.time.day();
             let day = statement.valid_from.map_or(today, |from| from.max(today));
             // A list that is not here yet cannot refuse; the value is an issue until it arrives.

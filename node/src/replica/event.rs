@@ -14,6 +14,8 @@ use crdt_model::value::Assertion;
 use serde::{Deserialize, Serialize};
 
 use super::node_id::NodeId;
+use super::roster::RosterError;
+use crate::kv::ReadError;
 
 /// One live connection to a peer. Never reused within a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -322,12 +324,51 @@ pub enum WriteRefusal {
         /// What happened.
         reason: String,
     },
-    /// The store failed or is full; what was durable before stays.
-    #[error("the store cannot be written: {reason}")]
-    Store {
-        /// What the store said.
-        reason: String,
-    },
+    /// The store failed, is full or is being closed; what was durable before stays.
+    #[error("the store cannot be written: {0}")]
+    Store(StoreFault),
+}
+
+impl From<ReadError> for WriteRefusal {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What is the matter with a store that does not serve a request. Nothing of the request was done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct StoreFault {
+    /// What kind of fault, for programs.
+    pub kind: StoreFaultKind,
+    /// What the store said, for people.
+    pub reason: String,
+}
+
+impl StoreFault {
+    /// The node is being shut down and looks at no more requests.
+    #[must_use]
+    pub fn stopping() -> Self {
+        let reason = "the node is shutting down".to_owned();
+        Self { kind: StoreFaultKind::Stopping, reason }
+    }
+}
+
+impl From<ReadError> for StoreFault {
+    fn from(error: ReadError) -> Self {
+        Self { kind: StoreFaultKind::Failed, reason: error.to_string() }
+    }
+}
+
+/// The kinds of faults of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreFaultKind {
+    /// No room on the disk.
+    Full,
+    /// The node is being shut down.
+    Stopping,
+    /// The store cannot be read or written.
+    Failed,
 }
 
 fn first_text(faults: &[Fault]) -> &str {
@@ -335,7 +376,31 @@ fn first_text(faults: &[Fault]) -> &str {
 }
 
 /// What became of a roster that an operator brought.
-pub type RosterOutcome = Result<u64, super::roster::RosterError>;
+pub type RosterOutcome = Result<u64, RosterRefusal>;
+
+/// Why a roster that an operator brought was not taken. The roster in use stays as it was, except that
+/// after [`Self::Uncertain`] it may be the new one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RosterRefusal {
+    /// The roster is not one that this node may take.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The store failed, is full or is being closed.
+    #[error("the store cannot be written: {0}")]
+    Store(StoreFault),
+    /// The node ended while it stored the roster.
+    #[error("what became of the roster is not known ({reason}); send it again")]
+    Uncertain {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl From<ReadError> for RosterRefusal {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error.into())
+    }
+}
 
 /// The answer to a ticket.
 #[derive(Debug, Clone, PartialEq)]

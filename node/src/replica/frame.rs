@@ -42,8 +42,6 @@ pub struct Hello {
     pub clock_ms: u64,
     /// What the sender holds and shows.
     pub digests: Digests,
-    /// The first bytes of the keys of the nodes to which the sender has a link.
-    pub linked: Vec<[u8; 8]>,
 }
 
 /// What is said while connected, so that silence is noticed and divergence is repaired.
@@ -53,8 +51,6 @@ pub struct Heartbeat {
     pub clock_ms: u64,
     /// What the sender holds and shows.
     pub digests: Digests,
-    /// The first bytes of the keys of the nodes to which the sender has a link.
-    pub linked: Vec<[u8; 8]>,
 }
 
 /// A frame.
@@ -77,6 +73,9 @@ pub enum Frame {
     Ack(Vec<(LogId, u64)>),
     /// Still here; this is what I have.
     Heartbeat(Heartbeat),
+    /// To whom I have a link, by the first bytes of their keys: you need not pass on to them what I
+    /// send. Said before commits when it has changed, so that a contact without news does not pay.
+    Linked(Vec<[u8; 8]>),
 }
 
 const HELLO: u8 = 1;
@@ -85,6 +84,7 @@ const VECTOR: u8 = 3;
 const COMMITS: u8 = 4;
 const ACK: u8 = 5;
 const HEARTBEAT: u8 = 6;
+const LINKED: u8 = 7;
 
 /// Starts every hello, so that a stray connection is told apart from a garbled one.
 const MAGIC: &[u8; 4] = b"CCRD";
@@ -102,7 +102,6 @@ impl Frame {
                 out.byte(HELLO).raw(MAGIC).byte(hello.version_min).byte(hello.version_max);
                 out.raw(&hello.network).fixed64(hello.clock_ms);
                 write_digests(&mut out, &hello.digests);
-                write_linked(&mut out, &hello.linked);
             }
             Self::Roster { from, entries } => {
                 out.byte(ROSTER).number(*from).bytes(entries);
@@ -124,7 +123,12 @@ impl Frame {
             Self::Heartbeat(beat) => {
                 out.byte(HEARTBEAT).fixed64(beat.clock_ms);
                 write_digests(&mut out, &beat.digests);
-                write_linked(&mut out, &beat.linked);
+            }
+            Self::Linked(keys) => {
+                out.byte(LINKED).length(keys.len());
+                keys.iter().for_each(|key| {
+                    out.raw(key);
+                });
             }
         }
         out.into_bytes()
@@ -152,8 +156,12 @@ impl Frame {
             HEARTBEAT => Self::Heartbeat(Heartbeat {
                 clock_ms: reader.fixed64()?,
                 digests: read_digests(&mut reader)?,
-                linked: read_linked(&mut reader)?,
             }),
+            LINKED => {
+                let count = reader.length(LINKED_MAX)?;
+                let keys = (0..count).map(|_| reader.array());
+                Self::Linked(keys.collect::<Result<_, CodecError>>()?)
+            }
             _ => return Err(CodecError::Unknown),
         };
         reader.finish()?;
@@ -211,7 +219,6 @@ fn read_hello(reader: &mut Reader<'_>) -> Result<Hello, CodecError> {
         network: reader.array()?,
         clock_ms: reader.fixed64()?,
         digests: read_digests(reader)?,
-        linked: read_linked(reader)?,
     })
 }
 
@@ -228,15 +235,4 @@ fn read_digests(reader: &mut Reader<'_>) -> Result<Digests, CodecError> {
         golden: reader.array()?,
         rules: reader.array()?,
     })
-}
-
-fn write_linked(out: &mut Writer, linked: &[[u8; 8]]) {
-    out.length(linked.len());
-    linked.iter().for_each(|key| {
-        out.raw(key);
-    });
-}
-
-fn read_linked(reader: &mut Reader<'_>) -> Result<Vec<[u8; 8]>, CodecError> {
-    (0..reader.length(LINKED_MAX)?).map(|_| reader.array()).collect()
 }

@@ -185,12 +185,6 @@ impl<'a> Numbers<'a> {
     }
 }
 
-impl From<ReadError> for WriteRefusal {
-    fn from(error: ReadError) -> Self {
-        Self::Store { reason: error.to_string() }
-    }
-}
-
 impl From<NoNumber> for WriteRefusal {
     fn from(why: NoNumber) -> Self {
         Self::NoNumber { why }

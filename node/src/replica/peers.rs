@@ -77,6 +77,8 @@ pub(crate) struct Link {
     pub(crate) in_flight: usize,
     /// The peers of this peer, by the first bytes of their keys.
     pub(crate) linked: BTreeSet<[u8; 8]>,
+    /// Our peers, as this peer was last told.
+    pub(crate) linked_told: Vec<[u8; 8]>,
     /// When what was left to others is sent after all.
     pub(crate) owed_at_ms: Option<u64>,
     /// When the peer was last told our vector.
@@ -101,6 +103,7 @@ impl Link {
             pending: BTreeMap::new(),
             in_flight: 0,
             linked: BTreeSet::new(),
+            linked_told: Vec::new(),
             owed_at_ms: None,
             told_at_ms: None,
             progress_ms: now_ms,

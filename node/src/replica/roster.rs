@@ -115,9 +115,6 @@ pub enum RosterError {
     /// Two members of one name, too many members, or an address without a port.
     #[error("{0}")]
     Invalid(String),
-    /// The node is shutting down.
-    #[error("the node is shutting down")]
-    Stopped,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -406,8 +403,7 @@ impl Roster {
                         | RosterError::Malformed(_)
                         | RosterError::OtherNetwork { .. }
                         | RosterError::Forked { .. }
-                        | RosterError::Invalid(_)
-                        | RosterError::Stopped => error,
+                        | RosterError::Invalid(_) => error,
                     })?;
                 }
                 None if height == longer.height() => longer.push(signed)?,

@@ -57,7 +57,13 @@ impl Replica {
                 self.ack(id, node, &entries);
                 Ok(())
             }
-            Frame::Heartbeat(beat) => self.heartbeat(turn, id, node, beat),
+            Frame::Heartbeat(beat) => self.heartbeat(turn, id, node, &beat),
+            Frame::Linked(keys) => {
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.linked = keys.into_iter().collect();
+                }
+                Ok(())
+            }
         }
     }
 
@@ -77,7 +83,6 @@ impl Replica {
         }
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.greeted = true;
-        link.linked = hello.linked.iter().copied().collect();
         let node = link.peer;
         self.heard(turn, node, hello.clock_ms, &hello.digests);
         let theirs = hello.digests.roster_height;
@@ -332,7 +337,7 @@ impl Replica {
         turn: &mut Turn<'_>,
         id: LinkId,
         node: NodeId,
-        beat: Heartbeat,
+        beat: &Heartbeat,
     ) -> Outcome {
         self.heard(turn, node, beat.clock_ms, &beat.digests);
         if let Some(peer) = self.peers.get_mut(&node) {
@@ -345,7 +350,6 @@ impl Replica {
         }
         let equal = beat.digests.history == self.history.vector.digest();
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        link.linked = beat.linked.into_iter().collect();
         let idle = link.pending.is_empty() && link.in_flight == 0;
         let stalled = idle && turn.now_ms >= link.progress_ms + STALL_MS;
         if equal {
@@ -394,9 +398,21 @@ impl Replica {
     fn pump(&mut self, turn: &mut Turn<'_>, id: LinkId) -> Outcome {
         self.line_up(turn, id)?;
         while let Some(block) = self.next_block(turn, id)? {
+            self.tell_linked(turn, id);
             self.send_bytes(turn, id, encode_block(&block));
         }
         Ok(())
+    }
+
+    /// Tells a peer that is about to get commits to whom else they go from here, unless it knows.
+    fn tell_linked(&mut self, turn: &mut Turn<'_>, id: LinkId) {
+        let others = self.links.iter().filter(|(other, link)| **other != id && link.greeted);
+        let linked: Vec<_> = others.map(|(_, link)| first_8(link.peer.as_bytes())).collect();
+        let Some(link) = self.links.get_mut(&id).filter(|link| link.linked_told != linked) else {
+            return;
+        };
+        link.linked_told.clone_from(&linked);
+        self.send(turn, id, &Frame::Linked(linked));
     }
 
     /// Puts the next commit of every lacking log in line.
@@ -498,11 +514,8 @@ impl Replica {
         self.look_again(turn)?;
         if turn.now_ms >= self.beat_at_ms {
             self.beat_at_ms = turn.now_ms + self.config.heartbeat_ms;
-            let beat = Frame::Heartbeat(Heartbeat {
-                clock_ms: turn.now_ms,
-                digests: self.digests(),
-                linked: self.linked(),
-            });
+            let beat =
+                Frame::Heartbeat(Heartbeat { clock_ms: turn.now_ms, digests: self.digests() });
             let greeted: Vec<LinkId> =
                 self.links.iter().filter(|(_, link)| link.greeted).map(|(id, _)| *id).collect();
             for id in greeted {

@@ -146,12 +146,10 @@ impl Writer<'_> {
 
     fn document(&self, record: &RecordId) -> Result<CustomerDocument, WriteRefusal> {
         let records = Records::new(self.view);
-        let failed =
-            |error: crate::kv::ReadError| WriteRefusal::Store { reason: error.to_string() };
-        if let Some(reason) = records.held(record).map_err(failed)? {
+        if let Some(reason) = records.held(record)? {
             return Err(WriteRefusal::Held { record: *record, reason });
         }
-        self.history.document(record, self.view).map_err(failed)
+        Ok(self.history.document(record, self.view)?)
     }
 
     /// The change of one record, and its document after it; none when nothing differs.

@@ -388,9 +388,8 @@ fn a_hello_is_as_long_as_it_is_described() {
         network: [0; 32],
         clock_ms: 0,
         digests: Digests { roster_height: 6, control, history, golden, rules: [0; 8] },
-        linked: Vec::new(),
     });
-    let told = format!("without links has {} bytes", hello.encode().len());
+    let told = format!("A hello has {} bytes", hello.encode().len());
     let document = fs::read_to_string(root().join("docs/replication.md")).unwrap();
     assert!(document.replace('\n', " ").contains(&told), "docs/replication.md: not {told}");
 }

@@ -100,7 +100,7 @@ fn three_in_a_line_converge_though_the_ends_never_meet() {
     net.set(0, record(1), &[("x/name", "A")]);
     assert_eq!(
         net.settle(),
-        ["a→b commits 1", "b→a ack 1", "b→c ack 1", "b→c commits 1", "c→b ack 1"]
+        ["a→b commits 1", "b→a ack 1", "b→c ack 1", "b→c linked 1", "b→c commits 1", "c→b ack 1"]
     );
     net.set(2, record(1), &[("x/phone", "7")]);
     net.settle();

@@ -39,21 +39,17 @@ fn told() -> impl Strategy<Value = ToldLog> {
     })
 }
 
-fn linked() -> impl Strategy<Value = Vec<[u8; 8]>> {
-    prop::collection::vec(any::<[u8; 8]>(), 0..5)
-}
-
 fn frame() -> impl Strategy<Value = Frame> {
-    let hello = (any::<(u8, u8)>(), any::<[u8; 32]>(), any::<u64>(), digests(), linked());
+    let hello = (any::<(u8, u8)>(), any::<[u8; 32]>(), any::<u64>(), digests());
     let ack = prop::collection::vec((any::<[u8; 16]>(), any::<u64>()), 0..5);
     prop_oneof![
-        hello.prop_map(|(versions, network, clock_ms, digests, linked)| {
+        hello.prop_map(|(versions, network, clock_ms, digests)| {
             let (version_min, version_max) = versions;
-            Frame::Hello(Hello { version_min, version_max, network, clock_ms, digests, linked })
+            Frame::Hello(Hello { version_min, version_max, network, clock_ms, digests })
         }),
-        (any::<u64>(), digests(), linked()).prop_map(|(clock_ms, digests, linked)| {
-            Frame::Heartbeat(Heartbeat { clock_ms, digests, linked })
-        }),
+        (any::<u64>(), digests())
+            .prop_map(|(clock_ms, digests)| { Frame::Heartbeat(Heartbeat { clock_ms, digests }) }),
+        prop::collection::vec(any::<[u8; 8]>(), 0..5).prop_map(Frame::Linked),
         prop::collection::vec(told(), 0..5).prop_map(|mut told| {
             told.sort_by_key(|entry| entry.log);
             told.dedup_by_key(|entry| entry.log);
@@ -205,7 +201,7 @@ proptest! {
         let first = forger.commit(&heads(&net, 1), Vec::new());
         let told: Vec<ToldLog> = net.nodes[0].replica.history().vector.told();
         let digests = Digests { roster_height: 9, control: [0; 32], history: [0; 32], golden: [0; 32], rules: [0; 8] };
-        let beat = Heartbeat { clock_ms: 5, digests, linked: vec![[1; 8]] };
+        let beat = Heartbeat { clock_ms: 5, digests };
         let frames = [
             block(&[first]),
             Frame::Vector(told).encode(),

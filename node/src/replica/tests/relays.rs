@@ -7,7 +7,12 @@ fn mesh() -> Net {
     net.meet(0, 1);
     net.meet(0, 2);
     net.meet(1, 2);
-    // The second heartbeat tells each who is linked with whom.
+    // With its first commits each tells the others with whom it is linked.
+    for (at, number) in [(0, 100), (1, 101), (2, 102)] {
+        let said = net.set(at, record(number), &[("x/name", "A")]);
+        assert_eq!(said.iter().filter(|said| said.contains("linked 1")).count(), 2, "{said:?}");
+        net.settle();
+    }
     net.wait(2);
     net
 }
@@ -37,7 +42,7 @@ fn a_commit_that_was_lost_on_the_way_comes_from_another_after_the_heartbeat() {
     let (to, actions) = net.deliver().unwrap();
     assert_eq!(
         (to, &actions[..]),
-        (1, &["persist", "to a: ack 1", "to c: ack 1"].map(str::to_owned)[..])
+        (1, &["persist", "to a: ack 2", "to c: ack 2"].map(str::to_owned)[..])
     );
     net.lose();
     net.now_ms += 1_999;

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod replica;
 pub mod sample;
 pub mod shutdown;
+pub mod simulation;
 pub mod store;
 pub mod telemetry;
 pub mod transport;

@@ -1,0 +1,60 @@
+//! What a partition, a crash or a lost disk does to regions, before it happens: the real replica,
+//! model, policy and store layout on virtual time, virtual links and virtual disks.
+//!
+//! [`simulate`] runs a [`Scenario`] with one seed. The same scenario, seed and release give the same
+//! run, action by action; [`Outcome::trace`] tells so. `examples/scenarios/README.md` shows scenarios,
+//! `docs/testing.md` says what must hold and how it is judged.
+
+mod agenda;
+mod bug;
+mod disk;
+mod invariant;
+mod liar;
+mod measures;
+mod network;
+mod numbers;
+mod outcome;
+mod plan;
+mod scenario;
+mod swarm;
+mod workload;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::bug::Bug;
+use self::invariant::NO_PANIC;
+pub use self::outcome::{
+    HEALS_MAX, Heal, LinkBytes, MOMENTS_MAX, Moment, NodeOutcome, Outcome, Series, Violation,
+    Writes,
+};
+use self::plan::Plan;
+pub use self::scenario::{
+    Between, ClientSpec, EventSpec, LASTS_MS_MAX, Length, NODES_MAX, PathSpec, RegionSpec,
+    Scenario, ScenarioError, SignedLength, SwarmSpec, What,
+};
+use self::world::World;
+
+/// Runs a scenario with a seed.
+///
+/// # Errors
+/// [`ScenarioError`] when the scenario says something that cannot be. What goes wrong in the run is no
+/// error: it is the outcome's [`Outcome::violation`].
+pub fn simulate(scenario: &Scenario, seed: u64) -> Result<Outcome, ScenarioError> {
+    let plan = Plan::of(scenario, seed)?;
+    run(scenario, &plan, None)
+}
+
+fn run(scenario: &Scenario, plan: &Plan, bug: Option<Bug>) -> Result<Outcome, ScenarioError> {
+    let mut world =
+        World::new(plan, bug).map_err(|error| scenario::content("region", error.to_string()))?;
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        world.broke(NO_PANIC, said.unwrap_or("a node panicked"));
+    }
+    Ok(world.outcome(scenario))
+}
+
+#[cfg(test)]
+mod tests;

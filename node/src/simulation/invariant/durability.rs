@@ -1,0 +1,76 @@
+//! What a client was promised survives, and nothing leaves a node that a power cut could take back.
+
+use std::collections::BTreeMap;
+
+use crdt_model::id::CommitRef;
+
+use super::{EndNode, Invariant, Seen, Verdict};
+use crate::kv::View as _;
+use crate::replica::frame::Frame;
+use crate::replica::layout;
+
+#[derive(Debug, Default)]
+pub(super) struct Durability {
+    /// Commits that clients were told of, and by whom.
+    promised: BTreeMap<CommitRef, usize>,
+    hostile: Vec<usize>,
+}
+
+impl Invariant for Durability {
+    fn name(&self) -> &'static str {
+        "durability"
+    }
+
+    fn see(&mut self, _: u64, seen: &Seen<'_>) -> Verdict {
+        match seen {
+            Seen::Promised { node, receipt, disk, .. } => {
+                let Some(commit) = receipt.commit else { return Ok(()) };
+                if !disk.holds(&layout::commit_key(&commit)) {
+                    return Err(format!("it promised commit {commit} before it was durable"));
+                }
+                self.promised.insert(commit, *node);
+            }
+            Seen::Sent { node, frame, disk } if !self.hostile.contains(node) => {
+                // Only blocks of commits say what is held; the first byte tells them.
+                let Ok(Frame::Commits(commits)) = Frame::decode(frame) else { return Ok(()) };
+                let at = commits.iter().map(|commit| commit.signed.header.commit());
+                let loose = at.into_iter().find(|at| !disk.holds(&layout::commit_key(at)));
+                if let Some(at) = loose {
+                    return Err(format!("it sent commit {at} before it was durable"));
+                }
+            }
+            Seen::Lost { commit } => {
+                self.promised.remove(commit);
+            }
+            Seen::Hostile { node } => self.hostile.push(*node),
+            Seen::Wrote { .. }
+            | Seen::Shows { .. }
+            | Seen::Sent { .. }
+            | Seen::Called { .. }
+            | Seen::Resumed { .. }
+            | Seen::Alarm { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, nodes: &[EndNode<'_>]) -> Verdict {
+        for (commit, by) in &self.promised {
+            let key = layout::commit_key(commit);
+            let holds = |node: &EndNode<'_>| node.disk.get(&key).is_ok_and(|held| held.is_some());
+            let promiser = nodes.get(*by);
+            // A node that is not of the core keeps its promise on its own disk.
+            let must: Vec<&EndNode<'_>> = if promiser.is_some_and(|node| node.is_core) {
+                nodes.iter().filter(|node| node.is_core).collect()
+            } else {
+                promiser.into_iter().collect()
+            };
+            if let Some(without) = must.iter().find(|node| !holds(node)) {
+                return Err(format!(
+                    "{} lost commit {commit}, which a client was promised",
+                    without.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Somebody with the key of a member who sends garbage, and commits that are well signed and break
+//! every other rule.
+
+use crdt_model::id::{LogId, RecordId, SourceName};
+use crdt_model::normalize::RULESET;
+use crdt_model::time::Hlc;
+
+use super::numbers::Numbers;
+use crate::identity::NodeKey;
+use crate::kv::View;
+use crate::replica::Replica;
+use crate::replica::commit::{Draft, Head, Header, Note, Opening};
+use crate::replica::event::Provenance;
+use crate::replica::frame::Frame;
+use crate::replica::layout;
+use crate::replica::records::Records;
+
+/// Commits of one liar, at most: enough to see what they do.
+const COMMITS_MAX: u64 = 40;
+/// The log in which it lies, counted far beyond those of its replica.
+const INCARNATION: u64 = 1_000_000;
+
+/// A hostile node, on top of the replica that it keeps up as a disguise.
+#[derive(Debug)]
+pub(super) struct Liar {
+    key: NodeKey,
+    random: Numbers,
+    opening: Opening,
+    last: Option<Head>,
+}
+
+impl Liar {
+    pub(super) fn new(key: NodeKey, seed: u64) -> Self {
+        let opening =
+            Opening { node: key.id(), incarnation: INCARNATION, nonce: seed, predecessor: None };
+        Self { key, random: Numbers::new(seed), opening, last: None }
+    }
+
+    /// Breaks some of the frames.
+    pub(super) fn garble(&mut self, frame: &mut Vec<u8>) {
+        if !self.random.one_in(20) || frame.is_empty() {
+            return;
+        }
+        let at = self.random.index(frame.len());
+        match self.random.below(3) {
+            0 => frame[at] ^= 1 << self.random.below(8),
+            1 => frame.truncate(at),
+            _ => frame.extend_from_slice(&[0xFF; 9]),
+        }
+    }
+
+    /// What it says now, beside what its replica says.
+    pub(super) fn frames(
+        &mut self,
+        now_ms: u64,
+        replica: &Replica,
+        view: &dyn View,
+    ) -> Vec<Vec<u8>> {
+        if self.last.is_some_and(|last| last.seq >= COMMITS_MAX) || !self.random.one_in(3) {
+            return Vec::new();
+        }
+        self.commit(now_ms, replica, view).into_iter().collect()
+    }
+
+    fn commit(&mut self, now_ms: u64, replica: &Replica, view: &dyn View) -> Option<Vec<u8>> {
+        let roster = &replica.history().roster;
+        let network = roster.network_id();
+        let log: LogId = self.opening.log_id(&network);
+        let vector = &replica.history().vector;
+        let mut follows: Vec<Head> = vector
+            .unfolded()
+            .filter_map(|(other, _)| vector.head(other))
+            .filter(|head| head.log != log)
+            .collect();
+        follows.sort();
+        let header = Header {
+            log,
+            seq: self.last.map_or(0, |last| last.seq) + 1,
+            previous: self.last.map_or([0; 32], |last| last.hash),
+            time: Hlc::from_ms(now_ms),
+            epoch: roster.height(),
+            opening: self.last.is_none().then_some(self.opening),
+            follows,
+            provenance: [0; 32],
+            items: Vec::new(),
+        };
+        let source: SourceName = "crm".parse().ok()?;
+        let provenance = Provenance { principal: "nobody".to_owned(), ..Provenance::default() };
+        let note = Note { source, ruleset: RULESET, provenance };
+        let draft = Draft { header, note, items: vec![self.item(view)?] };
+        let commit = draft.sign(&network, |message| self.key.sign(message));
+        let header = &commit.signed.header;
+        self.last = Some(Head { log: header.log, seq: header.seq, hash: commit.signed.hash() });
+        Some(Frame::Commits(vec![commit]).encode())
+    }
+
+    /// A change that somebody else made, as it was or damaged, or plain noise.
+    fn item(&mut self, view: &dyn View) -> Option<(RecordId, Vec<u8>)> {
+        let commits = view.scan(&[layout::COMMIT], &[], 200).ok()?;
+        let (key, _) = self.random.pick(&commits)?;
+        let commit = Records::new(view).commit(&layout::commit_in(key, 1)?).ok()??;
+        let (record, change) = commit.records().next()?;
+        let mut change = change.to_vec();
+        match self.random.below(4) {
+            0 => {}
+            1 => change.truncate(self.random.index(change.len())),
+            2 => change = (0..64).map(|_| self.random.next().to_be_bytes()[0]).collect(),
+            _ => {
+                let at = self.random.index(change.len());
+                if let Some(byte) = change.get_mut(at) {
+                    *byte ^= 1 << self.random.below(8);
+                }
+            }
+        }
+        Some((record, change))
+    }
+}

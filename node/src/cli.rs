@@ -28,6 +28,7 @@ mod run;
 mod sample;
 mod set;
 mod show;
+mod simulate;
 mod status;
 mod table;
 mod token;
@@ -112,6 +113,8 @@ enum Command {
     Export(export::Args),
     /// Check the store of a stopped node: signatures, chains, golden records
     Verify(verify::Args),
+    /// Run regions in virtual time: see what a cut, a crash or a lost disk does before it happens
+    Simulate(simulate::Args),
     /// Start three nodes here, cut one off, write on both sides, heal, and show what became of it
     Demo(demo::Args),
     /// Print the completions of a shell
@@ -170,6 +173,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Simulate(args) => simulate::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args),
     }

@@ -15,11 +15,14 @@ mod network;
 mod numbers;
 mod outcome;
 mod plan;
+pub mod report;
 mod scenario;
+mod shrink;
 mod swarm;
 mod workload;
 mod world;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use self::bug::Bug;
@@ -43,6 +46,41 @@ use self::world::World;
 pub fn simulate(scenario: &Scenario, seed: u64) -> Result<Outcome, ScenarioError> {
     let plan = Plan::of(scenario, seed)?;
     run(scenario, &plan, None)
+}
+
+/// Runs these steps of a scenario alone, by the numbers that [`Violation::steps`] tells.
+///
+/// # Errors
+/// As [`simulate`]; and [`ScenarioError::Content`] when there is no such step.
+pub fn replay(
+    scenario: &Scenario,
+    seed: u64,
+    steps: &BTreeSet<usize>,
+) -> Result<Outcome, ScenarioError> {
+    let plan = Plan::of(scenario, seed)?;
+    if let Some(number) = steps.iter().find(|number| **number >= plan.steps.len()) {
+        let text = format!("seed {seed} has {} steps and no number {number}", plan.steps.len());
+        return Err(scenario::content("steps", text));
+    }
+    run(scenario, &plan.only(steps), None)
+}
+
+/// Looks for fewer steps that break the same invariant, with at most so many runs. Gives what
+/// [`simulate`] gives, with [`Violation::steps`] filled in.
+///
+/// # Errors
+/// As [`simulate`].
+pub fn shrink(scenario: &Scenario, seed: u64, runs: u32) -> Result<Outcome, ScenarioError> {
+    let plan = Plan::of(scenario, seed)?;
+    let mut outcome = run(scenario, &plan, None)?;
+    if let Some(violation) = &mut outcome.violation {
+        let same = |plan: &Plan| {
+            let found = run(scenario, plan, None).ok().and_then(|outcome| outcome.violation);
+            found.is_some_and(|found| found.invariant == violation.invariant)
+        };
+        violation.steps = shrink::shrink(&plan, runs, same);
+    }
+    Ok(outcome)
 }
 
 fn run(scenario: &Scenario, plan: &Plan, bug: Option<Bug>) -> Result<Outcome, ScenarioError> {

@@ -38,7 +38,7 @@ pub(super) enum Seen<'a> {
     /// The only disk with this commit is gone.
     Lost { commit: CommitRef },
     /// A node raised an alarm.
-    Alarm { node: usize, text: &'a str },
+    Alarm { text: &'a str },
     /// Somebody else has the key of a node from now on.
     Hostile { node: usize },
 }
@@ -50,6 +50,8 @@ pub(super) struct EndNode<'a> {
     /// None when it is down.
     pub(super) replica: Option<&'a Replica>,
     pub(super) is_core: bool,
+    /// How often it started.
+    pub(super) starts: u64,
 }
 
 /// What an invariant finds: what is wrong.

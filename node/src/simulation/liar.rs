@@ -9,14 +9,14 @@ use super::numbers::Numbers;
 use crate::identity::NodeKey;
 use crate::kv::View;
 use crate::replica::Replica;
-use crate::replica::commit::{Draft, Head, Header, Note, Opening};
+use crate::replica::commit::{Commit, Draft, Head, Header, Note, Opening};
 use crate::replica::event::Provenance;
 use crate::replica::frame::Frame;
 use crate::replica::layout;
 use crate::replica::records::Records;
 
 /// Commits of one liar, at most: enough to see what they do.
-const COMMITS_MAX: u64 = 40;
+const COMMITS_MAX: usize = 40;
 /// The log in which it lies, counted far beyond those of its replica.
 const INCARNATION: u64 = 1_000_000;
 
@@ -27,13 +27,15 @@ pub(super) struct Liar {
     random: Numbers,
     opening: Opening,
     last: Option<Head>,
+    /// Its commits, said again and again: some of its frames are broken.
+    said: Vec<Commit>,
 }
 
 impl Liar {
     pub(super) fn new(key: NodeKey, seed: u64) -> Self {
         let opening =
             Opening { node: key.id(), incarnation: INCARNATION, nonce: seed, predecessor: None };
-        Self { key, random: Numbers::new(seed), opening, last: None }
+        Self { key, random: Numbers::new(seed), opening, last: None, said: Vec::new() }
     }
 
     /// Breaks some of the frames.
@@ -56,13 +58,17 @@ impl Liar {
         replica: &Replica,
         view: &dyn View,
     ) -> Vec<Vec<u8>> {
-        if self.last.is_some_and(|last| last.seq >= COMMITS_MAX) || !self.random.one_in(3) {
+        if !self.random.one_in(20) {
             return Vec::new();
         }
-        self.commit(now_ms, replica, view).into_iter().collect()
+        if self.said.len() < COMMITS_MAX {
+            let commit = self.commit(now_ms, replica, view);
+            self.said.extend(commit);
+        }
+        vec![Frame::Commits(self.said.clone()).encode()]
     }
 
-    fn commit(&mut self, now_ms: u64, replica: &Replica, view: &dyn View) -> Option<Vec<u8>> {
+    fn commit(&mut self, now_ms: u64, replica: &Replica, view: &dyn View) -> Option<Commit> {
         let roster = &replica.history().roster;
         let network = roster.network_id();
         let log: LogId = self.opening.log_id(&network);
@@ -91,7 +97,7 @@ impl Liar {
         let commit = draft.sign(&network, |message| self.key.sign(message));
         let header = &commit.signed.header;
         self.last = Some(Head { log: header.log, seq: header.seq, hash: commit.signed.hash() });
-        Some(Frame::Commits(vec![commit]).encode())
+        Some(commit)
     }
 
     /// A change that somebody else made, as it was or damaged, or plain noise.

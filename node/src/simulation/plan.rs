@@ -49,24 +49,6 @@ pub(super) enum Act {
     Hostile { node: usize, seed: u64 },
 }
 
-impl Act {
-    /// The fault that it is; none for what clients do.
-    pub(super) const fn fault(&self) -> Option<What> {
-        match self {
-            Self::Write { .. } => None,
-            Self::Block { .. } => Some(What::Cut),
-            Self::Slow { .. } => Some(What::Slow),
-            Self::Reset { .. } => Some(What::Reset),
-            Self::Crash { .. } => Some(What::Crash),
-            Self::Backup { .. } => Some(What::Backup),
-            Self::Restore { .. } => Some(What::Restore),
-            Self::Clock { .. } => Some(What::Clock),
-            Self::Upgrade { .. } => Some(What::Upgrade),
-            Self::Hostile { .. } => Some(What::Hostile),
-        }
-    }
-}
-
 /// A step and its time, in milliseconds since the beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {

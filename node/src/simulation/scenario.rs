@@ -120,7 +120,7 @@ pub struct ClientSpec {
     pub from: Length,
     /// When they stop. Default: at the end.
     pub until: Option<Length>,
-    /// Customers in one write. Default: 1; at most 50.
+    /// Customers in one write, at most. Default: 1; from 1 to 50.
     #[serde(default = "one")]
     pub customers: u64,
 }

@@ -32,7 +32,8 @@ impl Workload {
         }
     }
 
-    /// A write about up to `count` of the customers below `customers`; none when nothing was drawn.
+    /// A write about up to `count` of the customers below `customers`; none when the region has no name
+    /// that a source can have.
     pub(super) fn request(
         &self,
         seed: u64,
@@ -42,7 +43,7 @@ impl Workload {
     ) -> Option<WriteRequest> {
         let random = &mut Numbers::new(seed);
         let mut records: BTreeMap<RecordId, RecordWrite> = BTreeMap::new();
-        for _ in 0..=random.below(2 * count) {
+        for _ in 0..random.within(1, count) {
             // Some customers get more of the writes than others.
             let limit = if random.one_in(3) { customers.div_ceil(10) } else { customers };
             let record = RecordId::derive("world", &random.below(limit).to_string());

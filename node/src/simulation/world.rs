@@ -346,7 +346,7 @@ impl<'a> World<'a> {
             Action::Reply { ticket, answer } => self.answered(at, ticket, answer),
             Action::Admit(_) | Action::Persist(_) => {}
             Action::Alarm(text) => {
-                self.show(Some(at), &Seen::Alarm { node: at, text: &text });
+                self.show(Some(at), &Seen::Alarm { text: &text });
                 self.tell("alarm", &[at], format!("{} raises an alarm: {text}", self.name(at)));
             }
         }
@@ -424,6 +424,10 @@ impl<'a> World<'a> {
                 self.showing(at);
                 self.sync_later(at);
                 self.set_alarm(at);
+                if self.nodes[at].starts > 1 {
+                    let text = format!("{} is back", self.name(at));
+                    self.healed(&text);
+                }
             }
             Err(LoadError::Read(error)) => self.fail(at, &error.to_string()),
             Err(LoadError::Roster(error)) => self.fail(at, &error.to_string()),

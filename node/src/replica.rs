@@ -9,6 +9,8 @@
 
 pub mod action;
 mod batch;
+#[cfg(test)]
+pub(crate) mod bug;
 mod causality;
 pub mod codec;
 pub mod commit;

@@ -25,7 +25,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use self::bug::Bug;
+use self::bug::Bugs;
 use self::invariant::NO_PANIC;
 pub use self::outcome::{
     HEALS_MAX, Heal, LinkBytes, MOMENTS_MAX, Moment, NodeOutcome, Outcome, Series, Violation,
@@ -45,7 +45,7 @@ use self::world::World;
 /// error: it is the outcome's [`Outcome::violation`].
 pub fn simulate(scenario: &Scenario, seed: u64) -> Result<Outcome, ScenarioError> {
     let plan = Plan::of(scenario, seed)?;
-    run(scenario, &plan, None)
+    run(scenario, &plan, Bugs::default())
 }
 
 /// Runs these steps of a scenario alone, by the numbers that [`Violation::steps`] tells.
@@ -62,7 +62,7 @@ pub fn replay(
         let text = format!("seed {seed} has {} steps and no number {number}", plan.steps.len());
         return Err(scenario::content("steps", text));
     }
-    run(scenario, &plan.only(steps), None)
+    run(scenario, &plan.only(steps), Bugs::default())
 }
 
 /// Looks for fewer steps that break the same invariant, with at most so many runs. Gives what
@@ -72,10 +72,11 @@ pub fn replay(
 /// As [`simulate`].
 pub fn shrink(scenario: &Scenario, seed: u64, runs: u32) -> Result<Outcome, ScenarioError> {
     let plan = Plan::of(scenario, seed)?;
-    let mut outcome = run(scenario, &plan, None)?;
+    let mut outcome = run(scenario, &plan, Bugs::default())?;
     if let Some(violation) = &mut outcome.violation {
         let same = |plan: &Plan| {
-            let found = run(scenario, plan, None).ok().and_then(|outcome| outcome.violation);
+            let found =
+                run(scenario, plan, Bugs::default()).ok().and_then(|outcome| outcome.violation);
             found.is_some_and(|found| found.invariant == violation.invariant)
         };
         violation.steps = shrink::shrink(&plan, runs, same);
@@ -83,9 +84,9 @@ pub fn shrink(scenario: &Scenario, seed: u64, runs: u32) -> Result<Outcome, Scen
     Ok(outcome)
 }
 
-fn run(scenario: &Scenario, plan: &Plan, bug: Option<Bug>) -> Result<Outcome, ScenarioError> {
+fn run(scenario: &Scenario, plan: &Plan, bugs: Bugs) -> Result<Outcome, ScenarioError> {
     let mut world =
-        World::new(plan, bug).map_err(|error| scenario::content("region", error.to_string()))?;
+        World::new(plan, bugs).map_err(|error| scenario::content("region", error.to_string()))?;
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| world.run())) {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
 #![expect(clippy::disallowed_methods, reason = "a test waits for real nodes in real time")]
 
+/// What the program runs with; a world in virtual time is mostly memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod cli; // the real program: what it makes, what it refuses and with which exit code
-mod convergence; // worlds in virtual time: cuts, crashes, restores, 2,000 edits, 20 seeds
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod disk_full; // a disk that fills up under a node: one sentence, an exit code, nothing lost
 mod examples; // every example runs and ends as it says
@@ -14,7 +17,7 @@ mod kill; // processes killed while they import and catch up: nothing acknowledg
 mod loss; // stores that come back empty: noticed, and fetched back from the peers
 mod process; // starts processes for the other modules
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
+mod simulation; // regions in virtual time: swarms of faults, and the ready scenarios
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing
 mod support; // starts nodes and networks for the other modules
 mod tidy; // checks on the code itself: layers, files, documents, the lock file
-mod world; // nodes, links, faults and clients in virtual time

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crdt_model::claim::ClaimSet;
 use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{RecordId, RecordKind};
@@ -172,13 +173,20 @@ impl<'a> Batch<'a> {
         ));
     }
 
+    fn claims(&self, document: &CustomerDocument) -> ClaimSet {
+        let claims = document.claims();
+        #[cfg(test)]
+        let claims = super::bug::misread(claims, self.state.feed, self.view);
+        claims
+    }
+
     fn document(
         &mut self,
         record: &RecordId,
         document: CustomerDocument,
     ) -> Result<RecordDifference, ReadError> {
         let before = self.stored(record)?;
-        let claims = document.claims();
+        let claims = self.claims(&document);
         let resolved = resolve(self.history.policy(), &claims);
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let shown = before.as_ref().map(|before| &before.record);
@@ -281,7 +289,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Option<RecordDifference>, ReadError> {
         let Some(document) = Records::new(self.view).document(record)? else { return Ok(None) };
         let before = self.stored(record)?;
-        let claims = document.claims();
+        let claims = self.claims(&document);
         let resolved = resolve(self.history.policy(), &claims);
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
         let none = GoldenRecord::empty(*record);

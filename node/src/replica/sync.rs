@@ -286,6 +286,8 @@ impl Replica {
     /// Applies a commit if it is the next one.
     fn take(&mut self, turn: &mut Turn<'_>, commit: &Commit) -> Result<Place, ReadError> {
         let place = self.history.place(commit, &turn.view)?;
+        #[cfg(test)]
+        let place = self.history.misplace(place, commit);
         if let Place::Next { author, region } = &place {
             let verdicts = self.history.judge(commit, author, region, &turn.view)?;
             let applied = self.history.apply(commit, verdicts, turn.now_ms, &turn.view)?;

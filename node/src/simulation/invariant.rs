@@ -35,6 +35,8 @@ pub(super) enum Seen<'a> {
     Called { node: usize },
     /// A node goes on from what its disk holds, which may be less than it had written.
     Resumed { node: usize, disk: &'a Memory },
+    /// The disk of a node is gone; it goes on from a backup.
+    DiskLost { node: usize },
     /// The only disk with this commit is gone.
     Lost { commit: CommitRef },
     /// A node raised an alarm.

@@ -10,7 +10,7 @@ mod faults;
 use std::collections::BTreeMap;
 
 use super::agenda::Agenda;
-use super::bug::Bug;
+use super::bug::Bugs;
 use super::disk::Disk;
 use super::invariant::{self, Invariant, Seen};
 use super::liar::Liar;
@@ -104,7 +104,7 @@ struct Node {
 /// The world of one run.
 pub(super) struct World<'a> {
     plan: &'a Plan,
-    bug: Option<Bug>,
+    bugs: Bugs,
     now_ms: u64,
     agenda: Agenda<Happening>,
     random: Numbers,
@@ -129,7 +129,7 @@ impl<'a> World<'a> {
     ///
     /// # Errors
     /// [`RosterError`] when the names of nodes do not make a network.
-    pub(super) fn new(plan: &'a Plan, bug: Option<Bug>) -> Result<Self, RosterError> {
+    pub(super) fn new(plan: &'a Plan, bugs: Bugs) -> Result<Self, RosterError> {
         let network = NodeKey::from_seed(&[200; 32]);
         let mut roster = Roster::found("world", &network)?;
         let keys: Vec<NodeKey> = (0..plan.places.len()).map(key).collect();
@@ -150,7 +150,7 @@ impl<'a> World<'a> {
         let nodes = keys.into_iter().enumerate().map(|(at, key)| Node::new(key, connect(at)));
         let mut world = Self {
             plan,
-            bug,
+            bugs,
             now_ms: 0,
             agenda: Agenda::new(),
             random: Numbers::of_part(plan.seed, 1),
@@ -323,7 +323,7 @@ impl<'a> World<'a> {
 
     /// Performs the actions that wait for nothing that is not durable.
     fn perform_ready(&mut self, at: usize) {
-        let early = self.bug == Some(Bug::SendsBeforeItPersists);
+        let early = self.bugs.sends_before_it_persists;
         while self.violation.is_none()
             && let Some(action) = self.nodes[at].disk.next_ready(early)
         {
@@ -397,10 +397,7 @@ impl<'a> World<'a> {
         if self.nodes[at].replica.is_some() {
             return;
         }
-        let nonce = match self.bug {
-            Some(Bug::OpensTheSameLogAfterARestore) => 7,
-            Some(_) | None => self.random.next(),
-        };
+        let nonce = if self.bugs.opens_the_same_log_again { 7 } else { self.random.next() };
         let node = &mut self.nodes[at];
         node.starts += 1;
         node.syncing = false;

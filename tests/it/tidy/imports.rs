@@ -65,6 +65,7 @@ const RULES: &[Rule] = &[
     Rule { module: "sample", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
     Rule { module: "config", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
     Rule { module: "shutdown", names: &[], never: &["sled", "quinn", "axum", "clap"] },
+    Rule { module: "simulation", names: &["identity", "kv", "replica"], never: IMPURE },
     Rule { module: "telemetry", names: &["config"], never: &["tokio", "sled", "quinn", "axum"] },
     Rule {
         module: "cli",
@@ -81,6 +82,7 @@ const RULES: &[Rule] = &[
             "replica",
             "sample",
             "shutdown",
+            "simulation",
             "store",
             "telemetry",
             "transport",

@@ -54,6 +54,7 @@ impl Invariant for Bounds {
             | Seen::Promised { .. }
             | Seen::Sent { .. }
             | Seen::Resumed { .. }
+            | Seen::DiskLost { .. }
             | Seen::Lost { .. }
             | Seen::Alarm { .. }
             | Seen::Hostile { .. } => {}

@@ -90,6 +90,7 @@ impl Invariant for Convergence {
             Seen::Promised { .. }
             | Seen::Sent { .. }
             | Seen::Called { .. }
+            | Seen::DiskLost { .. }
             | Seen::Lost { .. }
             | Seen::Alarm { .. }
             | Seen::Hostile { .. } => {}

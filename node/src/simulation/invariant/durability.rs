@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crdt_model::id::CommitRef;
 
 use super::{EndNode, Invariant, Seen, Verdict};
-use crate::kv::View as _;
+use crate::kv::{Memory, View as _};
 use crate::replica::frame::Frame;
 use crate::replica::layout;
 
@@ -14,6 +14,24 @@ pub(super) struct Durability {
     /// Commits that clients were told of, and by whom.
     promised: BTreeMap<CommitRef, usize>,
     hostile: Vec<usize>,
+    /// Nodes that lost a disk: what they promised others may have, and not all of the core.
+    bereft: Vec<usize>,
+}
+
+impl Durability {
+    /// A power cut takes nothing that was promised; only the loss of a disk may.
+    fn resumed(&self, node: usize, disk: &Memory) -> Verdict {
+        let own = self.promised.iter().filter(|(_, by)| **by == node && !self.bereft.contains(by));
+        let holds = |commit: &CommitRef| {
+            disk.get(&layout::commit_key(commit)).is_ok_and(|held| held.is_some())
+        };
+        match own.map(|(commit, _)| commit).find(|commit| !holds(commit)) {
+            Some(commit) => {
+                Err(format!("after a power cut it lacks commit {commit}, which it promised"))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Invariant for Durability {
@@ -43,11 +61,12 @@ impl Invariant for Durability {
                 self.promised.remove(commit);
             }
             Seen::Hostile { node } => self.hostile.push(*node),
+            Seen::DiskLost { node } => self.bereft.push(*node),
+            Seen::Resumed { node, disk } => return self.resumed(*node, disk),
             Seen::Wrote { .. }
             | Seen::Shows { .. }
             | Seen::Sent { .. }
             | Seen::Called { .. }
-            | Seen::Resumed { .. }
             | Seen::Alarm { .. } => {}
         }
         Ok(())
@@ -57,10 +76,17 @@ impl Invariant for Durability {
         for (commit, by) in &self.promised {
             let key = layout::commit_key(commit);
             let holds = |node: &EndNode<'_>| node.disk.get(&key).is_ok_and(|held| held.is_some());
+            let core = || nodes.iter().filter(|node| node.is_core);
             let promiser = nodes.get(*by);
-            // A node that is not of the core keeps its promise on its own disk.
-            let must: Vec<&EndNode<'_>> = if promiser.is_some_and(|node| node.is_core) {
-                nodes.iter().filter(|node| node.is_core).collect()
+            // A node that is not of the core keeps its promise on its own disk; what a lost disk had
+            // may be where the core cannot reach.
+            let must: Vec<&EndNode<'_>> = if self.bereft.contains(by) {
+                if !nodes.iter().any(holds) {
+                    return Err(format!("nobody has commit {commit}, which a client was promised"));
+                }
+                if core().any(holds) { core().collect() } else { Vec::new() }
+            } else if promiser.is_some_and(|node| node.is_core) {
+                core().collect()
             } else {
                 promiser.into_iter().collect()
             };

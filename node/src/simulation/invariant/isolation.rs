@@ -28,6 +28,7 @@ impl Invariant for Isolation {
             | Seen::Sent { .. }
             | Seen::Called { .. }
             | Seen::Resumed { .. }
+            | Seen::DiskLost { .. }
             | Seen::Lost { .. }
             | Seen::Alarm { .. } => {}
         }

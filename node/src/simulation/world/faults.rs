@@ -192,6 +192,7 @@ impl World<'_> {
         self.measures.fired(What::Restore);
         let text = format!("{} loses its disk and comes back from its backup", self.name(at));
         self.tell_until("restore", &[at], text, Some(lasts_ms));
+        self.show(Some(at), &Seen::DiskLost { node: at });
         self.stop(at, lasts_ms);
         let backup = self.nodes[at].backup.clone();
         let lost = std::mem::replace(&mut self.nodes[at].disk, Disk::of(backup));

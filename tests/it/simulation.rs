@@ -13,7 +13,10 @@ use node::simulation::{Outcome, Scenario, ScenarioError, replay, shrink, simulat
 /// Seeds of the swarm in a plain run.
 const SEEDS: u64 = 300;
 /// Seeds that once failed, kept for ever.
-const ONCE_FAILED: [u64; 0] = [];
+///
+/// 52: what a lost disk had was held by a node outside the core alone. 283: a link came up again after
+/// the longest pause, when all agreed already by other ways. Both were faults of the judge.
+const ONCE_FAILED: [u64; 2] = [52, 283];
 
 fn scenario(name: &str) -> Scenario {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -43,7 +46,7 @@ fn all_hold(scenario: &Scenario, seeds: impl Iterator<Item = u64>) -> Vec<Outcom
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         for worker in workers {
-            worker.join().expect("a seed failed; it is named above");
+            assert!(worker.join().is_ok(), "a seed failed; it is named above");
         }
     });
     outcomes.into_inner().unwrap()

@@ -180,7 +180,7 @@ impl Plan {
             What::Slow => self.push(at_ms, Act::Slow { pairs: pairs(), lasts_ms }),
             What::Reset => self.push(at_ms, Act::Reset { pairs: pairs() }),
             What::Crash => {
-                self.each(&of, at_ms, |node| Act::Crash { node, after: 0, lasts_ms: down_ms })
+                self.each(&of, at_ms, |node| Act::Crash { node, after: 0, lasts_ms: down_ms });
             }
             What::Backup => self.each(&of, at_ms, |node| Act::Backup { node }),
             What::Restore => {

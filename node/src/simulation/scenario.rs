@@ -70,6 +70,9 @@ pub struct RegionSpec {
     /// So many nodes, named `shop-1`, `shop-2` and so on after the region, instead of names.
     #[serde(default)]
     pub count: Option<usize>,
+    /// Its nodes call others and cannot be called, as behind a router. Default: false.
+    #[serde(default)]
+    pub calls_only: bool,
     /// The only nodes or regions with which its nodes have links. Default: all.
     #[serde(default)]
     pub connect: Vec<String>,
@@ -288,6 +291,8 @@ pub enum ScenarioError {
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) region: Region,
+    /// Nobody can call it.
+    pub(super) calls_only: bool,
     /// With whom it has links; empty: with everybody.
     pub(super) connect: BTreeSet<usize>,
 }
@@ -336,6 +341,7 @@ impl Scenario {
             places.extend(spec.names().into_iter().map(|name| Place {
                 name,
                 region: region.clone(),
+                calls_only: spec.calls_only,
                 connect: BTreeSet::new(),
             }));
         }

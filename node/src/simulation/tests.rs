@@ -62,8 +62,8 @@ fn known_bugs_that_are_put_back_are_found_within_200_seeds() {
         bug::put_back(None);
         let (seed, violation) =
             found.unwrap_or_else(|| panic!("{in_world:?} {in_replica:?} is not found"));
-        println!("{in_world:?} {in_replica:?}: seed {seed}, {violation:?}");
-        assert!(by.contains(&&*violation.invariant), "{in_world:?} {in_replica:?}: {violation:?}");
+        let told = format!("{in_world:?} {in_replica:?}, seed {seed}: {violation:?}");
+        assert!(by.contains(&&*violation.invariant), "{told}");
     }
 }
 

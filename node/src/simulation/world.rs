@@ -138,7 +138,10 @@ impl<'a> World<'a> {
                 node: key.id(),
                 name: place.name.clone(),
                 region: place.region.clone(),
-                addresses: vec![format!("{}:7400", place.name)],
+                addresses: match place.calls_only {
+                    true => Vec::new(),
+                    false => vec![format!("{}:7400", place.name)],
+                },
             };
             roster.admit(member, &network)?;
         }

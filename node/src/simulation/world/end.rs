@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::super::invariant::{EndNode, LIVENESS, names};
+use super::super::network::{CONNECT_MS, IDLE_MS};
 use super::super::outcome::{NodeOutcome, Outcome};
 use super::super::scenario::Scenario;
 use super::World;
 use crate::kv::View;
-use crate::replica::limits::HEARTBEAT_MS;
+use crate::replica::limits::{BACKOFF_MS_MAX, HEARTBEAT_MS};
 use crate::replica::records::Records;
 
 /// How often it is looked whether the core agrees.
@@ -41,7 +42,9 @@ impl World<'_> {
 
     /// What is under way arrives, and after the last heartbeats nobody has anything to say.
     fn listen(&mut self) {
-        self.run_until(self.now_ms + 16_000 + 3 * HEARTBEAT_MS);
+        // A link may notice late that it is gone, and the next attempt may be the most patient one.
+        let links_ms = IDLE_MS + BACKOFF_MS_MAX + CONNECT_MS;
+        self.run_until(self.now_ms + links_ms + 3 * HEARTBEAT_MS);
         let silent_ms = self.now_ms;
         self.run_until(self.now_ms + SILENT_MS);
         // Nodes that stay broken are called again and again, and hostile ones talk.

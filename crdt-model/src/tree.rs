@@ -10,15 +10,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use crate::attribute::{Fault, Flaw, Node, ValueType, quote, root};
+use crate::attribute::{Attribute, Fault, Flaw, Node, ValueType, quote, root};
 use crate::governance;
 use crate::limits::{FAULTS_MAX, PATCH_MAX};
 use crate::normalize::did_you_mean;
 use crate::path::AttributePath;
-use crate::value::{RESERVED_MEMBERS, Scalar, Value};
+use crate::value::{RESERVED_MEMBERS, Scalar, Statement, Value};
 
 const VALUE: &str = "value";
 const RELEASE: &str = "release";
+const VALID_FROM: &str = "valid_from";
+const VALID_TO: &str = "valid_to";
 
 /// The attributes that a JSON tree sets, in the order of the tree, each with what it says.
 ///
@@ -172,11 +174,13 @@ impl Branch {
     }
 }
 
-/// Puts a patch of one attribute onto the value that its source holds: members that the patch does
-/// not name stay, those that are `null` go. Anything but an object of members replaces the value.
+/// Puts a patch of one attribute onto the statement that survives: members that the patch does not
+/// name stay, and so does its validity; those that are `null` go. Anything but an object of members
+/// replaces the statement.
 #[must_use]
-pub fn merge(current: Option<&Value>, patch: &Json) -> Json {
-    let (Some(Value::Group(members)), Json::Object(changes)) = (current, patch) else {
+pub fn merge(current: Option<&Statement>, patch: &Json) -> Json {
+    let said = current.map(|statement| (statement, &statement.value));
+    let (Some((statement, Value::Group(members))), Json::Object(changes)) = (said, patch) else {
         return patch.clone();
     };
     if changes.contains_key(RELEASE) || changes.contains_key(VALUE) {
@@ -184,6 +188,9 @@ pub fn merge(current: Option<&Value>, patch: &Json) -> Json {
     }
     let mut merged: Map<String, Json> =
         members.iter().map(|(name, scalar)| (name.clone(), scalar_json(scalar))).collect();
+    let days = [(VALID_FROM, statement.valid_from), (VALID_TO, statement.valid_to)];
+    let days = days.into_iter().filter_map(|(name, day)| Some((name, day?)));
+    merged.extend(days.map(|(name, day)| (name.to_owned(), Json::String(day.to_string()))));
     for (name, change) in changes {
         if change.is_null() {
             merged.remove(name);
@@ -192,6 +199,29 @@ pub fn merge(current: Option<&Value>, patch: &Json) -> Json {
         }
     }
     Json::Object(merged)
+}
+
+/// The fault of a patch that names another currency and leaves the amount as it stands: nobody knows
+/// whether the number or its worth was meant to stay.
+#[must_use]
+pub fn amount_left_behind(
+    attribute: &Attribute,
+    path: &AttributePath,
+    current: &Statement,
+    patch: &Json,
+) -> Option<Fault> {
+    let (ValueType::Group(members), Value::Group(said)) = (attribute.value, &current.value) else {
+        return None;
+    };
+    let amount = members.iter().find(|member| matches!(member.value, ValueType::Money(_)))?;
+    let named = patch.get("currency")?.as_str()?;
+    let is_same = matches!(said.get("currency"), Some(Scalar::Text(text)) if text == named);
+    let stays = said.contains_key(amount.name) && patch.get(amount.name).is_none();
+    (stays && !is_same).then(|| {
+        let text =
+            format!("The currency changes. Say the {} in {} too.", amount.name, quote(named));
+        Flaw::new("member-missing", text).at_member(path, amount.name)
+    })
 }
 
 fn scalar_json(scalar: &Scalar) -> Json {

@@ -84,13 +84,13 @@ fn removals_must_name_attributes() {
 #[test]
 fn hostile_trees_cost_little() {
     let mut deep = json!("end");
-    for _ in 0..5_000 {
+    // serde_json reads 128 levels; many more would be too deep to drop on the stack of a test.
+    for _ in 0..1_000 {
         deep = json!({"a": deep});
     }
     assert!(flatten(&deep).is_err());
     let leaves = flatten(&json!({"name": {"legal": deep}})).unwrap();
     assert!(crate::normalize::normalize(&leaves[0].0, &leaves[0].1, &Default::default()).is_err());
-    // A tree this deep cannot be dropped by recursion on a small stack; serde_json never builds one.
     let wide: Map<String, Json> = (0..6_000).map(|n| (format!("k{n}"), json!("a"))).collect();
     assert_eq!(faults(&json!({"x": wide})), [("too-many-fields", String::new())]);
     let wrong: Map<String, Json> = (0..6_000).map(|n| (format!("k{n}"), json!("a"))).collect();
@@ -105,13 +105,42 @@ fn merging_keeps_what_a_patch_does_not_name() {
         ("country".to_owned(), text("FR")),
         ("postcode".to_owned(), text("69001")),
     ]));
+    let stored = Statement::plain(stored);
     let patch = json!({"city": "Paris", "postcode": null});
     assert_eq!(merge(Some(&stored), &patch), json!({"city": "Paris", "country": "FR"}));
     assert_eq!(merge(None, &patch), patch);
     assert_eq!(merge(Some(&stored), &Json::Null), Json::Null);
     let release = json!({"release": "paid"});
     assert_eq!(merge(Some(&stored), &release), release);
-    assert_eq!(merge(Some(&Value::text("a")), &patch), patch);
+    // What holds from a day on holds from that day on, unless the patch says otherwise.
+    let planned = Statement { valid_from: Some(jiff::civil::date(2027, 1, 1)), ..stored };
+    let moved = merge(Some(&planned), &patch);
+    assert_eq!(moved, json!({"city": "Paris", "country": "FR", "valid_from": "2027-01-01"}));
+    let at_once = merge(Some(&planned), &json!({"city": "Paris", "valid_from": null}));
+    assert_eq!(at_once, json!({"city": "Paris", "country": "FR", "postcode": "69001"}));
+    let plain = Statement::plain(Value::text("a"));
+    assert_eq!(merge(Some(&plain), &patch), patch);
+}
+
+#[test]
+fn a_currency_without_its_amount_is_refused() {
+    let path: AttributePath = "credit/1000/limit".parse().unwrap();
+    let row = crate::attribute::lookup(&path).unwrap();
+    let limit = Value::Group(BTreeMap::from([
+        ("amount".to_owned(), Scalar::Int(100_000)),
+        ("currency".to_owned(), Scalar::Text("EUR".to_owned())),
+    ]));
+    let current = Statement::plain(limit);
+    let fault = |patch: &Json| amount_left_behind(row, &path, &current, patch);
+    let found = fault(&json!({"currency": "JPY"})).unwrap();
+    assert_eq!((found.code, &*found.pointer), ("member-missing", "/credit/1000/limit/amount"));
+    for fine in [
+        json!({"currency": "EUR"}),
+        json!({"currency": "JPY", "amount": "5"}),
+        json!({"amount": "7"}),
+    ] {
+        assert_eq!(fault(&fine), None, "{fine}");
+    }
 }
 
 /// A leaf as an attribute can have it: a scalar, or an object of scalars that are no attributes below.

@@ -10,7 +10,7 @@ use crdt_model::path::AttributePath;
 use crdt_model::policy::Policy;
 use crdt_model::survivorship::resolve;
 use crdt_model::tree::nest;
-use crdt_model::value::Value;
+use crdt_model::value::{Assertion, Statement, Value};
 use jiff::civil::Date;
 use serde_json::Value as Json;
 
@@ -32,6 +32,30 @@ pub(crate) fn resolved_values(resolved: &Resolved, day: Date) -> Values {
     let shown = segments_on(resolved, day).filter_map(|(path, segment)| {
         let winner = segment.resolution.winner.as_ref()?;
         Some((path.clone(), winner.value.clone()?))
+    });
+    shown.collect()
+}
+
+/// What the source of each surviving value said, with its validity.
+pub(crate) type Statements = BTreeMap<AttributePath, Statement>;
+
+/// The statements that survive on a day.
+pub(crate) fn winning_statements(resolved: &Resolved, claims: &ClaimSet, day: Date) -> Statements {
+    let shown = segments_on(resolved, day).filter_map(|(path, segment)| {
+        let winner = segment.resolution.winner.as_ref()?;
+        let plain = Statement::plain(winner.value.clone()?);
+        let said = claims.claims().iter().find_map(|claim| match &claim.assertion {
+            Ok(Assertion::Stated(statement)) => {
+                let is_winner = claim.path == *path
+                    && claim.source == winner.source
+                    && claim.origin == winner.origin
+                    && statement.value == plain.value;
+                is_winner.then(|| statement.clone())
+            }
+            Ok(Assertion::Tombstone | Assertion::Release { .. }) | Err(_) => None,
+        });
+        // A value that no claim states alone, like the payment block of a pending request.
+        Some((path.clone(), said.unwrap_or(plain)))
     });
     shown.collect()
 }

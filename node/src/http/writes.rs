@@ -11,7 +11,7 @@ use crdt_model::id::{RecordId, SourceName};
 use crdt_model::normalize::{Context, canonical_path, normalize_patch};
 use crdt_model::path::AttributePath;
 use crdt_model::survivorship::resolve;
-use crdt_model::tree::{flatten, merge, nest};
+use crdt_model::tree::{amount_left_behind, flatten, merge, nest};
 use crdt_model::value::Assertion;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +21,7 @@ use super::App;
 use super::author::Author;
 use super::error::{self, ApiError, ApiResult, Problem};
 use super::extract::{Expectation, Id, JsonBody, Params, tag_of};
-use super::golden::{Values, claims_of, difference, document_of, resolved_values};
+use super::golden::{Statements, claims_of, difference, document_of, winning_statements};
 use crate::replica::event::{
     Effect, FieldReceipt, Precondition, RecordWrite, WriteReceipt, WriteRefusal, WriteRequest,
 };
@@ -215,8 +215,8 @@ pub(crate) async fn patch(
                 // sent again still gets its answer.
                 let seen = seen.filter(|version| document.knows(version));
                 let claims = claims_of(&document, seen.as_ref())?;
-                let values = resolved_values(&resolve(&policy, &claims), day);
-                plan(&tree, seen.unwrap_or_else(|| document.version()), &values)
+                let statements = winning_statements(&resolve(&policy, &claims), &claims, day);
+                plan(&tree, seen.unwrap_or_else(|| document.version()), &statements)
             })
             .await?;
         let precondition = plan.precondition(&expectation);
@@ -268,19 +268,22 @@ impl Plan {
 }
 
 /// Puts a patch onto what the client saw: a group is stated whole.
-fn plan(tree: &Value, version: Version, seen: &Values) -> ApiResult<Plan> {
+fn plan(tree: &Value, version: Version, seen: &Statements) -> ApiResult<Plan> {
     let context = Context::default();
     let mut is_merged = false;
     let mut leaves = flatten(tree).map_err(ApiError::invalid)?;
+    let mut faults = Vec::new();
     for (path, change) in &mut leaves {
-        let is_group = lookup(path).is_some_and(|row| matches!(row.value, ValueType::Group(_)));
-        if !is_group || !change.is_object() {
-            continue;
-        }
+        let row = lookup(path).filter(|row| matches!(row.value, ValueType::Group(_)));
+        let Some(row) = row.filter(|_| change.is_object()) else { continue };
         // A path that has no canonical form is refused with its pointer below.
         let current = canonical_path(path, &context).ok().and_then(|path| seen.get(&path));
+        faults.extend(current.and_then(|said| amount_left_behind(row, path, said, change)));
         *change = merge(current, change);
         is_merged |= current.is_some();
+    }
+    if !faults.is_empty() {
+        return Err(ApiError::invalid(faults));
     }
     let tree = nest(leaves.iter().map(|(path, change)| (path, change.clone())));
     let edits = edits_of(&tree, &context)?;

@@ -220,7 +220,7 @@ h1{font-size:1.7rem;margin:.2em 0}h2{font-size:1.15rem;margin:2em 0 .5em}\
 .good{background:#1a7f4b22;color:#1a7f4b}.bad{background:#c0392b22;color:#c0392b}\
 @media(prefers-color-scheme:dark){.good{color:#5fd39a}.bad{color:#ff8f80}}\
 .cards{display:flex;flex-wrap:wrap;gap:10px}.cards div{background:var(--card);border-radius:8px;padding:10px 14px;flex:1 1 120px}\
-.cards b{display:block;font-size:1.25rem}.cards span{color:var(--soft);font-size:.85rem}\
+.cards b{display:block;white-space:nowrap;font-size:1.25rem}.cards span{color:var(--soft);font-size:.85rem}\
 svg{width:100%;height:auto;display:block}svg text{fill:var(--soft);font:12px system-ui,sans-serif}\
 svg .name{fill:var(--ink)}svg .grid{stroke:var(--line);stroke-width:1}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}\

@@ -116,6 +116,15 @@ async fn members_of_a_group_that_a_patch_does_not_name_stay() {
 }
 
 #[tokio::test]
+async fn a_currency_is_not_changed_without_its_amount() {
+    let (client, _) = start(false);
+    let (id, _) = created(&client, acme()).await;
+    let patch = json!({"credit": {"1000": {"limit": {"currency": "JPY"}}}});
+    let problem = client.patch(&id, &patch, &[]).await.problem(422, "customer-invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/credit/1000/limit/amount");
+}
+
+#[tokio::test]
 async fn a_patch_on_an_old_version_is_refused_with_the_difference_or_merged() {
     let (client, _) = start(false);
     let (id, version) = created(&client, json!({"name": {"legal": "Acme GmbH"}})).await;

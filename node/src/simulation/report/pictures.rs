@@ -89,7 +89,7 @@ pub(super) fn timeline(outcome: &Outcome) -> String {
         ));
     }
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for moment in &outcome.timeline {
+    for moment in outcome.timeline.iter().filter(|moment| !moment.nodes.is_empty()) {
         let next = kinds.len();
         let kind = *kinds.entry(&moment.what).or_insert(next);
         let mut drawn: Vec<usize> = moment.nodes.iter().map(|node| lane_of[*node]).collect();
@@ -150,8 +150,10 @@ pub(super) fn staleness(outcome: &Outcome) -> String {
             series.points.iter().map(|(at, lag)| format!("{},{}", x(*at, end_ms), y(*lag)));
         let points: Vec<String> = points.collect();
         body.push_str(&format!(
-            "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"2\" stroke-linejoin=\"round\" points=\"{}\"/>",
+            "<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"2\" stroke-linejoin=\"round\"{} points=\"{}\"/>",
             colour(at),
+            // Lines that lie upon each other are both seen.
+            if at % 2 == 1 { " stroke-dasharray=\"7 5\"" } else { "" },
             points.join(" ")
         ));
         key.push_str(&format!(

@@ -47,7 +47,7 @@ impl World<'_> {
         let names: Vec<&str> = nodes.iter().map(|at| self.name(*at)).collect();
         let text = match one_way {
             true => format!("nothing gets out of {}", few(&names)),
-            false => format!("{} cut off from the others", few(&names)),
+            false => format!("{}: nothing gets through between the two sides", few(&names)),
         };
         self.tell_until(&what.to_string(), &nodes, text, lasts_ms);
         for way in ways {
@@ -239,7 +239,7 @@ impl World<'_> {
     }
 }
 
-/// The nodes from which ways lead that are cut, the fewer of the two sides.
+/// The nodes that ways lead from or to: the fewer of the two sides, or both.
 fn sides(ways: &[(usize, usize)]) -> Vec<usize> {
     let mut from: Vec<usize> = Vec::new();
     let mut to: Vec<usize> = Vec::new();
@@ -252,7 +252,12 @@ fn sides(ways: &[(usize, usize)]) -> Vec<usize> {
             to.push(*b);
         }
     }
-    if to.is_empty() || from.len() <= to.len() { from } else { to }
+    if from.len() == to.len() {
+        from.extend(to);
+        from.sort_unstable();
+        return from;
+    }
+    if to.is_empty() || from.len() < to.len() { from } else { to }
 }
 
 fn few(names: &[&str]) -> String {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use node::simulation::report::html;
-use node::simulation::{Outcome, Scenario, ScenarioError, replay, shrink, simulate};
+use node::simulation::{Length, Outcome, Scenario, ScenarioError, replay, shrink, simulate};
 
 /// Seeds of the swarm in a plain run.
 const SEEDS: u64 = 300;
@@ -77,7 +77,9 @@ fn five_nodes_with_two_thousand_edits_converge_whatever_breaks() {
     let mut dense = scenario("swarm");
     dense.customers = 200;
     // An edit of five clients about every 60 ms, three to a write.
-    dense.client[0].every = node::simulation::Length(800);
+    dense.client[0].every = Length(800);
+    // Faults leave the clients time to do their work.
+    dense.swarm.as_mut().unwrap().every = Some(Length(2_500));
     for outcome in all_hold(&dense, 1..=20) {
         assert!(outcome.writes.done > 100, "seed {}: {:?}", outcome.seed, outcome.writes);
     }

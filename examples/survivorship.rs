@@ -48,7 +48,7 @@ pub(crate) fn run(out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let golden = GoldenRecord::from_resolved(RecordId::derive("crm", "4711"), &resolved);
     writeln!(out, "\nGolden record:")?;
     for (path, golden) in golden.at(date(2026, 11, 30)) {
-        let text = golden.value.as_ref().and_then(Value::as_text).unwrap_or("nothing");
+        let text = golden.value.as_deref().and_then(Value::as_text).unwrap_or("nothing");
         writeln!(out, "  {path} = {text}")?;
     }
 

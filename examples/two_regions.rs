@@ -84,7 +84,7 @@ impl Site {
     fn shown(&self, customer: RecordId, path: &AttributePath) -> Result<String, Failure> {
         let golden = Records::new(&self.store).golden(&customer)?.ok_or("no golden record")?;
         let value = golden.attributes.get(path).and_then(|values| values.last());
-        let text = value.and_then(|value| value.value.as_ref()?.as_text());
+        let text = value.and_then(|value| value.value.as_deref()?.as_text());
         Ok(text.unwrap_or("nothing").to_owned())
     }
 }

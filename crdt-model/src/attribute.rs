@@ -22,7 +22,7 @@ pub use self::fault::{CODES, Fault};
 pub use self::key::KeyType;
 pub use self::table::table;
 use crate::id::RecordKind;
-use crate::path::{AttributePath, SEGMENTS_MAX, unescape};
+use crate::path::{AttributePath, SEGMENTS_MAX, segments, unescape};
 use crate::time::parse_date;
 use crate::value::{Assertion, Scalar, Value};
 
@@ -86,6 +86,10 @@ pub enum ValueType {
     Duns,
     /// A GS1 global location number: thirteen digits with check digit.
     Gln,
+    /// A region of the network.
+    Region,
+    /// The id of an item of the same record, such as an address.
+    ItemId,
     /// A reference to another customer record.
     Record,
     /// A JSON object in the canonical form of RFC 8785, of up to so many bytes: how the facts of
@@ -133,6 +137,8 @@ pub struct Attribute {
     pub standard: &'static str,
     /// What each placeholder of the pattern stands for, in order.
     pub keys: &'static [KeyType],
+    /// Its place in the [`table()`]; a fact of governance has none.
+    pub place: Option<usize>,
 }
 
 /// The attribute that a path names, the facts of governance among them; `None` when the table has none, for example because a newer
@@ -143,7 +149,7 @@ pub struct Attribute {
 pub fn lookup(path: &AttributePath) -> Option<&'static Attribute> {
     let mut segments = [""; SEGMENTS_MAX];
     let mut count = 0;
-    for (place, segment) in segments.iter_mut().zip(path.as_str().split('/')) {
+    for (place, segment) in segments.iter_mut().zip(path.escaped()) {
         *place = segment;
         count += 1;
     }
@@ -163,7 +169,7 @@ impl Attribute {
             let name = pattern.strip_prefix('{')?.strip_suffix('}')?;
             Some((name, unescape(escaped)))
         };
-        self.pattern.split('/').zip(path.as_str().split('/')).filter_map(named).collect()
+        segments(self.pattern).zip(path.escaped()).filter_map(named).collect()
     }
 
     /// Whether a path names one item of a set or collection, such as one bank account: the last
@@ -171,6 +177,15 @@ impl Attribute {
     #[must_use]
     pub fn is_item(&self) -> bool {
         self.pattern.ends_with('}') && self.keys.last() != Some(&KeyType::Defined)
+    }
+
+    /// The item that a path of the attribute belongs to: `bank/DE89…` for its verification. `None` for
+    /// an attribute that stands by itself.
+    #[must_use]
+    pub fn item_of<'p>(&self, path: &'p AttributePath) -> Option<&'p str> {
+        let depth = index::item_depth(self)?;
+        let (end, _) = path.as_str().match_indices('/').nth(depth - 1)?;
+        path.as_str().get(..end)
     }
 
     /// The kind of record that carries it.
@@ -230,7 +245,8 @@ impl Attribute {
         }
     }
 
-    /// Groups compare by their amount, when in one currency, or else by their ranked member.
+    /// Groups compare by their amount, when in one currency, or else by their ranked member, which says
+    /// its first word where it is not stated.
     fn compare_groups(&self, a: &Value, b: &Value) -> Option<Ordering> {
         let ValueType::Group(members) = self.value else { return None };
         let deciding = members
@@ -240,8 +256,23 @@ impl Attribute {
         if is_money && a.member("currency") != b.member("currency") {
             return None;
         }
-        compare_scalars(&deciding.value, a.member(deciding.name)?, b.member(deciding.name)?)
+        let [a, b] = [a, b].map(|group| group.member(deciding.name));
+        match (deciding.value, a, b) {
+            (ValueType::Ranked(words), Some(Scalar::Text(said)), None) => {
+                Some(rank(words, said)?.cmp(&0))
+            }
+            (ValueType::Ranked(words), None, Some(Scalar::Text(said))) => {
+                Some(0.cmp(&rank(words, said)?))
+            }
+            (ValueType::Ranked(_), None, None) => Some(Ordering::Equal),
+            (value, a, b) => compare_scalars(&value, a?, b?),
+        }
     }
+}
+
+/// The place of a word in its list.
+fn rank(words: &[&str], said: &str) -> Option<usize> {
+    words.iter().position(|word| *word == said)
 }
 
 fn compare_scalars(value: &ValueType, a: &Scalar, b: &Scalar) -> Option<Ordering> {
@@ -251,8 +282,7 @@ fn compare_scalars(value: &ValueType, a: &Scalar, b: &Scalar) -> Option<Ordering
             Some(a.cmp(b))
         }
         (ValueType::Ranked(words), Scalar::Text(a), Scalar::Text(b)) => {
-            let rank = |text: &String| words.iter().position(|word| word == text);
-            Some(rank(a)?.cmp(&rank(b)?))
+            Some(rank(words, a)?.cmp(&rank(words, b)?))
         }
         (ValueType::Date, Scalar::Text(a), Scalar::Text(b)) => {
             Some(parse_date(a)?.cmp(&parse_date(b)?))

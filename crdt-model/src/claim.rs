@@ -85,8 +85,11 @@ pub type Clock = BTreeMap<LogId, u64>;
 #[must_use]
 pub fn scope(path: &AttributePath) -> Option<&str> {
     let text = path.as_str();
-    let (section, rest) = text.split_once('/')?;
-    let (scope, _) = rest.split_once('/')?;
+    let mut segments = path.escaped();
+    let (Some(section), Some(scope), Some(_)) = (segments.next(), segments.next(), segments.next())
+    else {
+        return None;
+    };
     let is_scoped = matches!(section, "company" | "vendor" | "sales" | "credit");
     is_scoped.then(|| &text[..section.len() + 1 + scope.len()])
 }

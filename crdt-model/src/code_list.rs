@@ -94,7 +94,7 @@ impl CodeList {
                 ["code", code] => {
                     let entry = |value: &GoldenValue| Entry {
                         from: value.from,
-                        value: value.value.clone(),
+                        value: value.value.as_deref().cloned(),
                     };
                     list.codes.insert(code.to_owned(), values.iter().map(entry).collect());
                 }

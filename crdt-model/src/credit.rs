@@ -100,7 +100,7 @@ pub fn exposure(golden: &GoldenRecord, segment: &str, day: Date) -> Exposure {
     let mut exposure = Exposure::default();
     for (path, value) in golden.at(day) {
         let region = path.as_str().strip_prefix(&prefix).and_then(|region| region.parse().ok());
-        let money = value.value.as_ref().and_then(Money::of);
+        let money = value.value.as_deref().and_then(Money::of);
         if let (Some(region), Some(money)) = (region, money) {
             *exposure.totals.entry(money.currency.clone()).or_default() += i128::from(money.amount);
             exposure.regions.insert(region, money);
@@ -176,7 +176,7 @@ pub fn effective_limit(golden: &GoldenRecord, segment: &str, day: Date) -> Optio
     let path: AttributePath = format!("credit/{segment}/limit").parse().ok()?;
     let at = golden.at(day);
     let GoldenValue { value, contest, .. } = at.get(&path)?;
-    let shown = value.as_ref().and_then(Money::of);
+    let shown = value.as_deref().and_then(Money::of);
     let Some(contest) = contest else {
         let limit = shown?;
         return Some(EffectiveLimit { limit, reason: LimitReason::Agreed, apart: Vec::new() });

@@ -8,6 +8,7 @@ mod difference;
 mod sentence;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ use crate::value::{Value, canonical_json};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// What it says; none for a claim that is unreadable.
-    pub value: Option<Value>,
+    pub value: Option<Arc<Value>>,
     /// The text as the source wrote it, where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
@@ -69,6 +70,8 @@ pub enum LossReason {
     Released,
     /// It is an override that stood until a source says something new, and one does.
     SourceChanged,
+    /// It says something about an item that is not there on that day.
+    ItemMissing,
     /// It does not hold on the day asked for.
     NotValid,
     /// Its source states another value from a later day on, and that day has come.
@@ -102,6 +105,7 @@ impl LossReason {
             | Self::NotFollowed => true,
             Self::Released
             | Self::SourceChanged
+            | Self::ItemMissing
             | Self::NotValid
             | Self::Succeeded
             | Self::Surplus
@@ -176,7 +180,7 @@ pub struct GoldenValue {
     pub from: Option<Date>,
     /// The surviving value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<Value>,
+    pub value: Option<Arc<Value>>,
     /// Present when live claims differ: the resolution, with the losers that took part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contest: Option<Resolution>,

@@ -226,7 +226,9 @@ impl SourceName {
     /// The kind of the source: `erp` for `erp-emea`.
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.0.split('-').next().unwrap_or_default()
+        // Names are short: byte by byte is faster than a search.
+        let end = self.0.bytes().position(|byte| byte == b'-').unwrap_or(self.0.len());
+        &self.0[..end]
     }
 }
 

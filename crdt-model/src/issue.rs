@@ -71,6 +71,7 @@ pub const KINDS: &[(&str, Dimension, &str)] = &[
     ("invalid", Dimension::Validity, "A claim breaks a rule of its attribute"),
     ("conflict", Dimension::Consistency, "Sources differ and had not seen each other"),
     ("undecided", Dimension::Consistency, "Claims stand and none may survive"),
+    ("item-missing", Dimension::Consistency, "Something is said about an item that is not there"),
     ("two-of-one-type", Dimension::Uniqueness, "Two identifiers of one type"),
     ("number-shared", Dimension::Uniqueness, "Another customer has the same customer number"),
     ("tax-id-shared", Dimension::Uniqueness, "Another party has the same tax id"),

@@ -239,7 +239,12 @@ impl Item<'_> {
             }
         };
         let Frame { valid_from, valid_to, raw: given } = frame;
-        Ok(Assertion::Stated(Statement { value, raw: given.or(raw), valid_from, valid_to }))
+        Ok(Assertion::Stated(Statement {
+            value: value.into(),
+            raw: given.or(raw),
+            valid_from,
+            valid_to,
+        }))
     }
 
     fn is_whole_item(&self) -> bool {

@@ -248,14 +248,14 @@ impl<'a> Party<'a> {
 
     fn value(&self, path: &str) -> Option<&Value> {
         let path: AttributePath = path.parse().ok()?;
-        self.values.get(&path)?.value.as_ref()
+        self.values.get(&path)?.value.as_deref()
     }
 
     /// What has a value under a prefix.
     fn below(&self, prefix: &str) -> impl Iterator<Item = (&'a AttributePath, Option<&'a Value>)> {
         let under = self.values.iter().filter(move |(path, _)| path.as_str().starts_with(prefix));
         under
-            .map(|(path, value)| (*path, value.value.as_ref()))
+            .map(|(path, value)| (*path, value.value.as_deref()))
             .filter(|(_, value)| value.is_some())
     }
 }

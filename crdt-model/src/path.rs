@@ -63,6 +63,11 @@ impl AttributePath {
         &self.0
     }
 
+    /// The segments as they stand in the path, escapes included.
+    pub(crate) fn escaped(&self) -> impl Iterator<Item = &str> {
+        segments(&self.0)
+    }
+
     /// The segments as people write them, unescaped.
     #[must_use]
     pub fn segments(&self) -> Vec<String> {
@@ -76,6 +81,18 @@ impl AttributePath {
     pub fn join(&self, segment: &str) -> Result<Self, PathError> {
         format!("{}/{}", self.0, escape(segment)).parse()
     }
+}
+
+/// What stands between the slashes. Segments are short, and a resolution takes hundreds of paths apart:
+/// to go byte by byte is faster than to search.
+pub(crate) fn segments(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.bytes().position(|byte| byte == b'/') else { return rest.take() };
+        rest = text.get(end + 1..);
+        text.get(..end)
+    })
 }
 
 impl fmt::Display for AttributePath {

@@ -19,6 +19,7 @@ pub use self::checks::{CompiledChecks, FailedCheck};
 pub use self::conditions::{Check, FourEyes, NonOwner, NumberRange, Severity};
 pub use self::lint::{CODES, PolicyFault};
 pub use self::roles::{Governors, Principal, Role};
+pub use self::rules::Rules;
 use crate::attribute::{self, Attribute, Class};
 use crate::id::{Region, SourceName};
 use crate::path::AttributePath;
@@ -26,7 +27,7 @@ use crate::value::canonical_json;
 
 /// The version of the code that carries the rules out. It goes up when the same policy and the same
 /// claims would give another golden record, so that nodes compare digests only when they must agree.
-pub const RESOLVER: u32 = 3;
+pub const RESOLVER: u32 = 4;
 
 /// A survivorship rule: how the surviving value of an attribute is chosen among the live claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub enum Rule {
     Greatest,
     /// The owner region's least value; without one, the least of all.
     OwnerElseLeast,
+    /// The claim that had seen the others; among claims made apart, the most conservative.
+    LatestElseGreatest,
     /// Blocked while any block stands that no release had seen.
     AnyBlock,
     /// The claim that had seen no other; among claims made apart, the earliest.
@@ -74,6 +77,7 @@ impl Rule {
             Self::Least => "Least value",
             Self::Greatest => "Most conservative value",
             Self::OwnerElseLeast => "Owner region decides, else the least value",
+            Self::LatestElseGreatest => "Latest word, else the most conservative value",
             Self::AnyBlock => "Blocked while any block stands",
             Self::Oldest => "Oldest claim",
             Self::MostFrequent => "What most sources say",
@@ -90,14 +94,17 @@ impl Rule {
     }
 
     /// Whether the rule may decide an attribute of money or compliance: chance, haste and a wrong
-    /// clock must not. A set may grow by anyone's claim, so it passes for items of a set alone.
+    /// clock must not. A set may grow by anyone's claim, so it passes for items of a set alone; and
+    /// who had read the more careful word may take it back where permission is given and withdrawn
+    /// (consent, a mandate), never where money is lent.
     #[must_use]
-    pub const fn is_conservative(self, is_item: bool) -> bool {
+    pub const fn is_conservative(self, class: Class, is_item: bool) -> bool {
         match self {
             Self::Owner | Self::Least | Self::Greatest | Self::OwnerElseLeast | Self::AnyBlock => {
                 true
             }
             Self::AddWins => is_item,
+            Self::LatestElseGreatest => is_item || !matches!(class, Class::Money),
             Self::LastWriter
             | Self::SourcePriority
             | Self::Oldest
@@ -120,7 +127,7 @@ pub struct Policy {
     /// The rule of each attribute, by its pattern, for example
     /// `company/{company_code}/payment_terms`. A path without placeholders, for example
     /// `company/1000/payment_terms`, counts before the pattern.
-    pub rules: BTreeMap<String, Rule>,
+    pub rules: Rules,
     /// The owner region of a part of the record, by the first segments of its paths, for example
     /// `company/1000`. The longest counts.
     pub owners: BTreeMap<String, Region>,
@@ -164,7 +171,7 @@ impl Policy {
         Self {
             version: 1,
             source_kinds,
-            rules,
+            rules: rules.into(),
             owners: BTreeMap::new(),
             follows: BTreeMap::new(),
             four_eyes: BTreeMap::new(),
@@ -182,21 +189,21 @@ impl Policy {
     #[must_use]
     pub fn rule_for(&self, attribute: Option<&Attribute>, path: &AttributePath) -> Rule {
         let Some(attribute) = attribute else { return Rule::LastWriter };
-        // Without a placeholder the path is the pattern.
-        let exact = (!attribute.keys.is_empty()).then(|| self.rules.get(path.as_str())).flatten();
-        exact.copied().unwrap_or_else(|| self.rule_of(attribute))
+        self.rules.of_path(path).unwrap_or_else(|| self.rule_of(attribute))
     }
 
     /// The rule of an attribute, whatever the path.
     #[must_use]
     pub fn rule_of(&self, attribute: &Attribute) -> Rule {
-        let named = self.rules.get(attribute.pattern);
-        named.copied().unwrap_or_else(|| rules::fallback(attribute))
+        self.rules.of_attribute(attribute).unwrap_or_else(|| rules::fallback(attribute))
     }
 
     /// The region that the policy makes the owner of a path: that of the longest matching entry.
     #[must_use]
     pub fn owner_of(&self, path: &AttributePath) -> Option<&Region> {
+        if self.owners.is_empty() {
+            return None;
+        }
         let mut part = path.as_str();
         loop {
             if let Some(owner) = self.owners.get(part) {

@@ -6,8 +6,10 @@
 //!
 //! [`crate::governance`] speaks first: what comes here is what requests and overrides made of the claims.
 //! `standing` decides which claims take part and on which days, `rules` decides among those that do,
-//! `owner` says whose word an owner's rule asks for, and `follow` whom a following attribute follows.
+//! `owner` says whose word an owner's rule asks for, `follow` whom a following attribute follows, and
+//! `belonging` takes back what is said about an item that is not there.
 
+mod belonging;
 mod follow;
 mod overriding;
 mod owner;
@@ -41,8 +43,11 @@ pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
     let Governed { claims, requests } = govern(claims);
     let claims = claims.as_ref();
     let home = Home::resolve(policy, claims);
+    let mut belonging = Vec::new();
     let attributes = claims.by_attribute().filter_map(|group| {
         let field = Field::read(policy, claims, group)?;
+        let item = field.attribute.and_then(|attribute| attribute.item_of(field.path));
+        belonging.extend(item.map(|item| (field.path, item)));
         let ownership = match field.asks_owner() {
             true => Ownership::of(policy, claims, &home, field.path),
             false => Ownership::Fixed(None),
@@ -50,7 +55,9 @@ pub fn resolve(policy: &Policy, claims: &ClaimSet) -> Resolved {
         let leader = Leader::of(&field, &home);
         Some((field.path.clone(), field.timeline(&ownership, &leader)))
     });
-    Resolved { attributes: attributes.collect(), requests }
+    let mut attributes = attributes.collect();
+    belonging::settle(&mut attributes, &belonging);
+    Resolved { attributes, requests }
 }
 
 /// The region whose word an attribute of a record asks for on a day; `None` where the rule asks for

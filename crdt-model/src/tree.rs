@@ -179,7 +179,7 @@ impl Branch {
 /// replaces the statement.
 #[must_use]
 pub fn merge(current: Option<&Statement>, patch: &Json) -> Json {
-    let said = current.map(|statement| (statement, &statement.value));
+    let said = current.map(|statement| (statement, &*statement.value));
     let (Some((statement, Value::Group(members))), Json::Object(changes)) = (said, patch) else {
         return patch.clone();
     };
@@ -210,7 +210,7 @@ pub fn amount_left_behind(
     current: &Statement,
     patch: &Json,
 ) -> Option<Fault> {
-    let (ValueType::Group(members), Value::Group(said)) = (attribute.value, &current.value) else {
+    let (ValueType::Group(members), Value::Group(said)) = (attribute.value, &*current.value) else {
         return None;
     };
     let amount = members.iter().find(|member| matches!(member.value, ValueType::Money(_)))?;

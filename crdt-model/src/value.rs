@@ -6,10 +6,13 @@
 //! plain scalar cannot: the validity, the text as the source wrote it, or a release.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
+use crate::limits::INT_MAX;
 use crate::path::Slot;
 use crate::time::parse_date;
 
@@ -64,8 +67,8 @@ impl Value {
 /// A value as a source states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
-    /// The normalised value.
-    pub value: Value,
+    /// The normalised value. Shared, since every explanation shows it again.
+    pub value: Arc<Value>,
     /// The text as the source wrote it, where it differs from the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
@@ -80,8 +83,8 @@ pub struct Statement {
 impl Statement {
     /// A statement without validity whose value is as the source wrote it.
     #[must_use]
-    pub const fn plain(value: Value) -> Self {
-        Self { value, raw: None, valid_from: None, valid_to: None }
+    pub fn plain(value: Value) -> Self {
+        Self { value: Arc::new(value), raw: None, valid_from: None, valid_to: None }
     }
 }
 
@@ -205,11 +208,11 @@ impl Assertion {
         if valid_from.zip(valid_to).is_some_and(|(from, to)| from > to) {
             return Err(CellError::Validity);
         }
-        let value = match members.remove(VALUE) {
+        let value = Arc::new(match members.remove(VALUE) {
             Some(scalar) if members.is_empty() => Value::One(scalar),
             Some(_) => return Err(CellError::NotAnObject),
             None => Value::Group(members),
-        };
+        });
         Ok(Self::Stated(Statement { value, raw, valid_from, valid_to }))
     }
 }
@@ -217,7 +220,7 @@ impl Assertion {
 impl Statement {
     fn to_cell(&self) -> Cell {
         let bare = self.raw.is_none() && self.valid_from.is_none() && self.valid_to.is_none();
-        let mut members = match &self.value {
+        let mut members = match &*self.value {
             Value::One(Scalar::Bool(flag)) if bare => return Cell::Bool(*flag),
             Value::One(Scalar::Int(number)) if bare => return Cell::Int(*number),
             Value::One(Scalar::Text(text)) if bare && !text.starts_with('{') => {
@@ -245,7 +248,26 @@ fn object(members: &BTreeMap<String, Scalar>) -> Cell {
 /// The canonical JSON text (RFC 8785) of a value made of objects, arrays, texts, booleans and whole
 /// numbers within ±2^53, which is all that the model serialises.
 pub fn canonical_json<T: Serialize>(value: &T) -> String {
-    serde_json_canonicalizer::to_string(value).unwrap_or_default()
+    // The library sorts and escapes by itself, at ten times the cost. What is written here nearly
+    // always comes out the same from the sorted tree.
+    let tree = serde_json::to_value(value).ok().filter(is_plainly_canonical);
+    let text = tree.and_then(|tree| serde_json::to_string(&tree).ok());
+    text.or_else(|| serde_json_canonicalizer::to_string(value).ok()).unwrap_or_default()
+}
+
+/// Whether the order of bytes is that of UTF-16 for all names, and every number is written alike in
+/// all of JSON.
+fn is_plainly_canonical(tree: &Json) -> bool {
+    match tree {
+        Json::Null | Json::Bool(_) | Json::String(_) => true,
+        Json::Number(number) => {
+            number.as_i64().is_some_and(|number| (-INT_MAX..=INT_MAX).contains(&number))
+        }
+        Json::Array(items) => items.iter().all(is_plainly_canonical),
+        Json::Object(members) => {
+            members.iter().all(|(name, member)| name.is_ascii() && is_plainly_canonical(member))
+        }
+    }
 }
 
 fn day(text: Option<String>) -> Result<Option<Date>, CellError> {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::checksum::{digits, is_gs1, is_iban_checksum, mod_97};
 use super::fault::{Fault, Flaw, quote};
 use super::key::{is_code_byte, is_country_shape};
-use super::{Attribute, Member, ValueType};
+use super::{Attribute, KeyType, Member, ValueType};
 use crate::id::RecordId;
 use crate::limits::{FIELD_MAX, INT_MAX};
 use crate::path::AttributePath;
@@ -57,7 +57,7 @@ fn check(on: &CheckedPath<'_>, assertion: &Assertion) -> Result<(), Fault> {
         }
         Assertion::Stated(statement) => {
             check_statement(assertion, statement).map_err(|flaw| flaw.at(path))?;
-            match (&statement.value, attribute.value) {
+            match (&*statement.value, attribute.value) {
                 (Value::One(_), ValueType::Group(_)) => Err(wrong_type(path, "an object")),
                 (Value::Group(members), ValueType::Group(known)) => {
                     check_group(path, members, known)?;
@@ -116,7 +116,7 @@ fn cell_bytes_at_most(statement: &Statement) -> usize {
         Scalar::Text(said) => text(said),
         Scalar::Bool(_) | Scalar::Int(_) => text(""),
     };
-    let value = match &statement.value {
+    let value = match &*statement.value {
         Value::One(one) => scalar(one),
         Value::Group(members) => members.iter().map(|(name, one)| text(name) + scalar(one)).sum(),
     };
@@ -243,6 +243,8 @@ fn check_text(kind: &ValueType, text: &str) -> Result<(), Flaw> {
             "a D-U-N-S number of nine digits",
         ),
         ValueType::Gln => is_gln(text),
+        ValueType::Region => KeyType::Region.check(text),
+        ValueType::ItemId => KeyType::Id.check(text),
         ValueType::Record => named(
             text.parse::<RecordId>().is_ok_and(|id| id.to_string() == text),
             "record-malformed",

@@ -237,7 +237,13 @@ fn is_tax_id(key: &str) -> bool {
     let parts: Vec<&str> = key.splitn(3, ':').collect();
     matches!(parts[..], [country, kind, value] if is_country_shape(country)
         && is_length(kind, 2, 10) && kind.bytes().all(is_upper)
-        && is_length(value, 2, 32) && value.bytes().all(is_upper))
+        && is_tax_number(value))
+}
+
+/// Capital letters and digits; Mexico writes `&` and `Ñ`, Ireland wrote `+` and `*`.
+fn is_tax_number(text: &str) -> bool {
+    let is_sign = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || "&Ñ+*".contains(c);
+    (2..=32).contains(&text.chars().count()) && text.chars().all(is_sign)
 }
 
 fn is_digest(key: &str) -> bool {

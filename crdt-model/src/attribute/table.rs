@@ -20,7 +20,7 @@ pub(crate) use self::governance::TEXT_MAX;
 #[must_use]
 pub fn table() -> &'static [Attribute] {
     static TABLE: LazyLock<Vec<Attribute>> = LazyLock::new(|| {
-        [
+        let mut table = [
             party::ATTRIBUTES,
             place::ATTRIBUTES,
             org::COMPANY,
@@ -30,7 +30,11 @@ pub fn table() -> &'static [Attribute] {
             relation::ATTRIBUTES,
             code_list::ATTRIBUTES,
         ]
-        .concat()
+        .concat();
+        for (place, attribute) in table.iter_mut().enumerate() {
+            attribute.place = Some(place);
+        }
+        table
     });
     &TABLE
 }
@@ -55,7 +59,15 @@ const fn required(name: &'static str, value: ValueType) -> Member {
 }
 
 const fn plain(pattern: &'static str, title: &'static str, value: ValueType) -> Attribute {
-    Attribute { pattern, title, value, class: Class::Ordinary, standard: "", keys: &[] }
+    Attribute {
+        pattern,
+        title,
+        value,
+        class: Class::Ordinary,
+        standard: "",
+        keys: &[],
+        place: None,
+    }
 }
 
 impl Attribute {

@@ -36,8 +36,8 @@ fn shown(values: &[GoldenValue]) -> Vec<(Option<Date>, Option<&Value>)> {
     let mut shown: Vec<(Option<Date>, Option<&Value>)> = Vec::new();
     for value in values {
         let before = shown.last().and_then(|(_, before)| *before);
-        if before != value.value.as_ref() {
-            shown.push((value.from, value.value.as_ref()));
+        if before != value.value.as_deref() {
+            shown.push((value.from, value.value.as_deref()));
         }
     }
     shown

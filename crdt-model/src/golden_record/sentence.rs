@@ -50,6 +50,7 @@ impl Loser {
                 | Rule::Owner
                 | Rule::AddWins
                 | Rule::Greatest
+                | Rule::LatestElseGreatest
                 | Rule::AnyBlock
                 | Rule::Oldest
                 | Rule::MostFrequent
@@ -75,6 +76,7 @@ impl Loser {
                 lost(&format!("{leader} decides here as on the attribute that this one follows"))
             }
             LossReason::Released => out("it was lifted by someone who had seen it"),
+            LossReason::ItemMissing => out("what it belongs to is not there on this day"),
             LossReason::NotValid => out("it does not hold on this day"),
             LossReason::Succeeded => {
                 out(&format!("{} states another value from a later day on", claim.source))

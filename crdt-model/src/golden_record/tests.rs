@@ -14,7 +14,7 @@ fn candidate(value: Value, source: &str, region: &str) -> Candidate {
     let region = region.parse().unwrap();
     let time = Hlc::from_ms(1_796_040_000_000);
     let origin = Origin { commit, time, region };
-    Candidate { value: Some(value), raw: None, source: source.parse().unwrap(), origin }
+    Candidate { value: Some(value.into()), raw: None, source: source.parse().unwrap(), origin }
 }
 
 fn contest(reason: LossReason) -> Resolution {
@@ -75,7 +75,7 @@ fn an_attribute_without_a_survivor_or_a_contest_is_absent() {
     let days: Vec<_> = golden.attributes[&path].iter().map(|value| value.from).collect();
     assert_eq!(days, [Some(date(2027, 1, 1)), Some(date(2027, 6, 1))]);
     assert!(golden.at(date(2026, 12, 31)).is_empty());
-    assert_eq!(golden.at(date(2027, 1, 1))[&path].value, Some(Value::text("NT30")));
+    assert_eq!(golden.at(date(2027, 1, 1))[&path].value, Some(Value::text("NT30").into()));
     assert!(golden.at(date(2027, 6, 1)).is_empty());
 }
 

@@ -80,8 +80,10 @@ impl Fact {
 
 /// Whether a path names a fact of governance, and no attribute of the golden record.
 pub(super) fn is_fact(path: &AttributePath) -> bool {
-    let section = path.as_str().split('/').next();
-    matches!(section, Some(REQUEST | OVERRIDE))
+    // Asked of every claim of every record.
+    [REQUEST, OVERRIDE].iter().any(|section| {
+        path.as_str().strip_prefix(section).is_some_and(|rest| rest.starts_with('/'))
+    })
 }
 
 /// What the door says to a write into a section that holds facts of governance.

@@ -94,7 +94,7 @@ fn is_cautious(policy: &Policy, edit: &ClaimEdit, past: &dyn Fn() -> ClaimSet) -
     }
     let wanted = match policy.rule_for(Some(attribute), path) {
         Rule::Least | Rule::OwnerElseLeast => Ordering::Less,
-        Rule::Greatest => Ordering::Greater,
+        Rule::Greatest | Rule::LatestElseGreatest => Ordering::Greater,
         // A block more is cautious, unless it takes the place of one that stands longer.
         Rule::AnyBlock => return value.member("until").is_none(),
         Rule::LastWriter

@@ -39,7 +39,7 @@ fn shown(scene: &Scene, path: &str) -> String {
 fn value_in(resolved: &Resolved, path: &str) -> String {
     let resolution = resolved.at(&path.parse().unwrap(), date(2027, 1, 1));
     let winner = resolution.and_then(|resolution| resolution.winner.as_ref());
-    match winner.and_then(|winner| winner.value.as_ref()) {
+    match winner.and_then(|winner| winner.value.as_deref()) {
         None => "nothing".to_owned(),
         Some(Value::One(crate::value::Scalar::Text(text))) => text.clone(),
         Some(value) => serde_json::to_string(value).unwrap().replace('"', ""),

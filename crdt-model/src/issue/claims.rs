@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{Around, Issue, Subject, days};
-use crate::golden_record::{LossReason, Resolution};
+use crate::attribute;
+use crate::golden_record::{Loser, LossReason, Resolution};
 use crate::path::AttributePath;
 use crate::policy::{Rule, Severity};
 use crate::time::Hlc;
@@ -13,7 +14,9 @@ pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<
     for (path, segments) in &subject.resolved.attributes {
         for (segment, until) in days(segments) {
             let resolution = &segment.resolution;
-            let found = invalid(resolution).or_else(|| contested(path, resolution));
+            let found = invalid(resolution)
+                .or_else(|| item_missing(path, resolution))
+                .or_else(|| contested(path, resolution));
             issues.extend(found.map(|(code, severity, text)| Issue {
                 code: code.to_owned(),
                 path: Some(path.clone()),
@@ -55,6 +58,18 @@ fn invalid(resolution: &Resolution) -> Option<Found> {
     let source = &loser.candidate.source;
     let text = format!("The claim of {source} does not take part: {text} Correct it there.");
     Some(("invalid", Severity::Error, text))
+}
+
+fn item_missing(path: &AttributePath, resolution: &Resolution) -> Option<Found> {
+    let is_missing = |loser: &&Loser| loser.reason == LossReason::ItemMissing;
+    let loser = resolution.losers.iter().find(is_missing)?;
+    let item = attribute::lookup(path).and_then(|attribute| attribute.item_of(path));
+    let text = format!(
+        "{} says something about {}, which nobody claims. State the item, or remove {path} there.",
+        loser.candidate.source,
+        item.unwrap_or("an item"),
+    );
+    Some(("item-missing", Severity::Warning, text))
 }
 
 /// A conflict that no conservative rule settles, or one without a survivor.

@@ -102,6 +102,13 @@ fn claims_are_looked_at_one_by_one() {
     assert_eq!(codes(&found(&policy, &invalid, &Others::default())), ["invalid"]);
     let apart = [("general/language", "erp-emea", "de"), ("general/language", "crm-amer", "en")];
     assert_eq!(codes(&found(&policy, &apart, &Others::default())), ["conflict"]);
+    let verified = ("bank/DE89370400440532013000/verification", "erp-emea", "verified");
+    let orphan = found(&policy, &[verified], &Others::default());
+    assert_eq!(codes(&orphan), ["item-missing"]);
+    assert!(orphan[0].text.contains("bank/DE89370400440532013000, which"), "{}", orphan[0].text);
+    let account =
+        ("bank/DE89370400440532013000", "crm-amer", "{\"iban\":\"DE89370400440532013000\"}");
+    assert_eq!(found(&policy, &[verified, account], &Others::default()), []);
     let ids = [
         (
             "tax_id/DE:VAT:DE136695976",

@@ -84,9 +84,11 @@ fn canonical_text(kind: &ValueType, written: &str, context: &Context) -> Result<
         ValueType::Iban => iban(written),
         ValueType::Bic => bic(written),
         ValueType::Lei | ValueType::Duns | ValueType::Gln => text::compact(written),
+        ValueType::Region => Ok(text::line(written)?.to_ascii_uppercase()),
         ValueType::Record => record(&text::line(written)?),
         ValueType::Text(_)
         | ValueType::Code(_)
+        | ValueType::ItemId
         | ValueType::Json(_)
         | ValueType::Bool
         | ValueType::Present

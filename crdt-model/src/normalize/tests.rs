@@ -46,7 +46,7 @@ fn key(parts: &[&str]) -> String {
 fn text_is_composed_trimmed_and_collapsed() {
     let (_, statement) =
         accept(&["name", "legal"], &json!("  Mu\u{308}ller\t\u{a0} &\r\nSo\u{308}hne "));
-    assert_eq!(statement.value, Value::text("Müller & Söhne"));
+    assert_eq!(*statement.value, Value::text("Müller & Söhne"));
     assert!(statement.raw.unwrap().starts_with("  Mu"));
     assert_eq!(accept(&["name", "legal"], &json!("Acme")).1.raw, None);
     assert_eq!(value(&["name", "legal"], &json!("\u{feff}Ac\u{ad}me")), json!("Acme"));
@@ -79,7 +79,7 @@ fn null_is_a_tombstone_and_release_gives_a_reason() {
 fn validity_stands_beside_the_value() {
     let terms = json!({"value": "NT30", "valid_from": "01.02.2026", "valid_to": "20261231"});
     let (_, statement) = accept(&["company", "1000", "payment_terms"], &terms);
-    assert_eq!(statement.value, Value::text("NT30"));
+    assert_eq!(*statement.value, Value::text("NT30"));
     assert_eq!(statement.valid_from.unwrap().to_string(), "2026-02-01");
     assert_eq!(statement.valid_to.unwrap().to_string(), "2026-12-31");
     let limit = json!({"amount": "5000", "currency": "EUR", "valid_to": "2026-12-31"});
@@ -127,6 +127,17 @@ fn bank_accounts_meet_in_one_key() {
 }
 
 #[test]
+fn a_home_region_is_a_region_and_an_address_pointer_takes_any_id_of_an_address() {
+    assert_eq!(value(&["identity", "home_region"], &json!("emea")), json!("EMEA"));
+    for wrong in ["EU_WEST", "a region of more than sixteen", "ü"] {
+        assert_eq!(code(&["identity", "home_region"], &json!(wrong)), "item-malformed", "{wrong}");
+    }
+    assert_eq!(key(&["address", "crm:4711"]), "crm:4711");
+    assert_eq!(value(&["address_for", "bill-to"], &json!("crm:4711")), json!("crm:4711"));
+    assert_eq!(code(&["address_for", "bill-to"], &json!("an address")), "item-malformed");
+}
+
+#[test]
 fn tax_ids_meet_in_one_key() {
     for written in
         ["DE:VAT:DE136695976", "de:vat:136 695 976", "DE136695976", "Germany:VAT:DE-136.695.976"]
@@ -138,6 +149,19 @@ fn tax_ids_meet_in_one_key() {
     assert_eq!(code(&["tax_id", "DE136695976"], &json!({"number": "999999999"})), "item-mismatch");
     assert_eq!(key(&["tax_id", "EL094259216"]), "GR:VAT:EL094259216");
     assert_eq!(key(&["tax_id", "GR:VAT:094259216"]), "GR:VAT:EL094259216");
+    for greek in ["GR094259216", "GR:VAT:GR094259216", "EL:VAT:GR 094 259 216"] {
+        assert_eq!(key(&["tax_id", greek]), "GR:VAT:EL094259216", "{greek}");
+    }
+    for belgian in ["BE428759497", "BE 0428.759.497", "BE:VAT:428.759.497"] {
+        assert_eq!(key(&["tax_id", belgian]), "BE:VAT:BE0428759497", "{belgian}");
+    }
+    for signs in ["MX:RFC:P&G851223B24", "MX:RFC:ÑAN850101AB1", "IE:VAT:IE8+47563I"] {
+        assert_eq!(key(&["tax_id", signs]), signs);
+        let (path, _) = accept(&["tax_id", signs], &json!(true));
+        assert_eq!(path[1], signs);
+    }
+    assert_eq!(key(&["tax_id", "MX:RFC:ñan-850101-ab1"]), "MX:RFC:ÑAN850101AB1");
+    assert_eq!(code(&["tax_id", "MX:RFC:A#B850101AB1"], &json!(true)), "item-malformed");
     assert_eq!(key(&["tax_id", "US:EIN:12-3456789"]), "US:EIN:123456789");
     assert_eq!(key(&["tax_id", "CHE-116.281.710 MWST"]), "CH:VAT:CHE116281710");
     assert_eq!(code(&["tax_id", "DE:VAT:DE136695977"], &json!(true)), "vat-malformed");
@@ -207,7 +231,7 @@ fn other_keys_are_canonical() {
     assert_eq!(code(&["address", "a", "usage", "bil-to"], &json!(true)), "usage-unknown");
     assert_eq!(code(&["address", "a b"], &json!({"country": "DE"})), "item-malformed");
     let name = accept(&["name", "trading", "ACME"], &json!(true));
-    assert_eq!((name.0[2].as_str(), name.1.value), ("acme", Value::text("ACME")));
+    assert_eq!((name.0[2].as_str(), &*name.1.value), ("acme", &Value::text("ACME")));
     let long = "株".repeat(80);
     let digest = trading_name_key(&long).unwrap();
     assert!(digest.starts_with("b3-") && digest.len() == 35);

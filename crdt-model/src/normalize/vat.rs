@@ -1,13 +1,16 @@
 //! Tax ids: their canonical key, and the VAT numbers of Europe with the check digits that their
 //! countries publish. Formats of national ids outside this list are taken as they come.
 
+use std::borrow::Cow;
+
 use super::{registry, text};
 use crate::attribute::{
     Flaw, KeyType, digits, is_luhn, is_mod_11_10, luhn_sum, mod_97, quote, weighted,
 };
 
 /// The prefix of a VAT number where it is not the code of the country.
-const PREFIXES: [(&str, &[&str]); 3] = [("GR", &["EL"]), ("GB", &["GB", "XI"]), ("CH", &["CHE"])];
+const PREFIXES: [(&str, &[&str]); 3] =
+    [("GR", &["EL", "GR"]), ("GB", &["GB", "XI"]), ("CH", &["CHE"])];
 
 /// Countries whose VAT numbers are checked.
 const CHECKED: &[&str] = &[
@@ -26,7 +29,8 @@ pub(super) fn tax_id(written: &str) -> Result<String, Flaw> {
                 country => registry::country(country)?,
             };
             let kind = text::compact(kind)?;
-            let number = text::compact(number)?;
+            // Mexico's Ñ, which is no letter of ASCII.
+            let number = text::compact(number)?.replace('ñ', "Ñ");
             let number = if kind == "VAT" { vat(&country, &number)? } else { number };
             Ok(format!("{country}:{kind}:{number}"))
         }
@@ -60,9 +64,13 @@ fn vat(country: &str, number: &str) -> Result<String, Flaw> {
     stripped
         .into_iter()
         .chain(bare)
-        .map(|(prefix, body)| (prefix, without_suffix(country, body)))
+        .map(|(prefix, body)| (prefix, completed(country, without_suffix(country, body))))
         .find(|(_, body)| is_vat(country, body))
-        .map(|(prefix, body)| format!("{prefix}{body}"))
+        .map(|(prefix, body)| match prefix {
+            // What the country calls itself is no prefix of the system.
+            "GR" => format!("EL{body}"),
+            prefix => format!("{prefix}{body}"),
+        })
         .ok_or_else(|| {
             let text = format!(
                 "{} is not a VAT number of {country}: its length, letters or check digit are wrong. \
@@ -81,6 +89,12 @@ fn without_suffix<'a>(country: &str, body: &'a str) -> &'a str {
         _ => &[],
     };
     suffixes.iter().find_map(|suffix| body.strip_suffix(suffix)).unwrap_or(body)
+}
+
+/// Belgium put a zero before the nine digits that it gave out until 2007: the number is the same.
+fn completed<'a>(country: &str, body: &'a str) -> Cow<'a, str> {
+    let is_old = country == "BE" && exactly(body, 9, |_| true);
+    if is_old { format!("0{body}").into() } else { body.into() }
 }
 
 fn is_vat(country: &str, body: &str) -> bool {

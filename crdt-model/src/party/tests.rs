@@ -153,5 +153,5 @@ fn the_policy_says_who_owns_the_shared_section() {
                  name/legal | erp-emea | EMEA | ACME GmbH";
     let resolved: Resolved = resolve(&policy, &claims(table));
     let name = resolved.at(&"name/legal".parse().unwrap(), date(2026, 6, 1)).unwrap();
-    assert_eq!(name.winner.as_ref().unwrap().value, Some(Value::text("ACME GmbH")));
+    assert_eq!(name.winner.as_ref().unwrap().value, Some(Value::text("ACME GmbH").into()));
 }

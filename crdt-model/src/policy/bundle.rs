@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::write::write;
 pub(in crate::policy) use self::write::{key, plain_word};
-use super::{Check, FourEyes, Governors, NonOwner, NumberRange, Policy, Principal, Rule};
+use super::{Check, FourEyes, Governors, NonOwner, NumberRange, Policy, Principal, Rule, Rules};
 use crate::id::Region;
 
 /// The most bytes that a file may have.
@@ -99,7 +99,7 @@ impl File {
     fn into_policy(self) -> Policy {
         let Policy { mut rules, mut source_kinds, .. } = Policy::built_in();
         if self.base == Base::None {
-            rules.clear();
+            rules = Rules::default();
             source_kinds.clear();
         }
         rules.extend(self.rules);

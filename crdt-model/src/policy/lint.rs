@@ -192,7 +192,7 @@ impl Lint<'_> {
     }
 
     fn rules(&mut self) {
-        for (written, rule) in &self.policy.rules {
+        for (written, rule) in self.policy.rules.iter() {
             let at = entry("rules", written);
             if *rule == Rule::Override {
                 let text = "A steward's override decides by itself where one stands. Choose the rule \
@@ -217,10 +217,11 @@ impl Lint<'_> {
         let is_at_stake = matches!(attribute.class, Class::Money | Class::Compliance);
         // Where the source that is followed says nothing, the last writer decides: so following is not
         // conservative either, whatever it leads to.
-        if is_at_stake && !rule.is_conservative(rules::is_item(attribute)) {
+        if is_at_stake && !rule.is_conservative(attribute.class, rules::is_item(attribute)) {
             let text = format!(
                 "The rule {} cannot decide {}, which is a matter of money or compliance: choose \
-                 owner, least, greatest, owner-else-least or any-block (add-wins for items of a set).",
+                 owner, least, greatest, owner-else-least or any-block (add-wins for items of a set, \
+                 latest-else-greatest for those and for compliance).",
                 plain_word(&rule),
                 quote(written)
             );

@@ -1,10 +1,113 @@
 //! The rules that a network starts with, and the rule of an attribute that no policy names.
 
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
 use super::Rule::{
-    AddWins, AnyBlock, Greatest, LastWriter, Least, Owner, OwnerElseLeast, SourcePriority,
+    AddWins, AnyBlock, Greatest, LastWriter, LatestElseGreatest, Least, Owner, OwnerElseLeast,
+    SourcePriority,
 };
 use super::{Attribute, Class, Rule};
-use crate::attribute::ValueType;
+use crate::attribute::{self, ValueType};
+use crate::path::AttributePath;
+
+/// The rules that a policy names, by pattern or path. A rule for a path counts before that of its
+/// pattern.
+///
+/// It reads as the map that it is in the file, and finds the rule of an attribute without a search: a
+/// resolution asks for one per attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, Rule>", into = "BTreeMap<String, Rule>")]
+pub struct Rules {
+    named: BTreeMap<String, Rule>,
+    /// By place in the attribute table.
+    of_attributes: Vec<Option<Rule>>,
+    /// Whether any entry is for a path that is no pattern.
+    names_paths: bool,
+}
+
+impl Rules {
+    /// Names the rule of a pattern or path, in place of the one that it had.
+    pub fn insert(&mut self, pattern: String, rule: Rule) {
+        self.edit(|named| {
+            named.insert(pattern, rule);
+        });
+    }
+
+    /// Takes out the rule of a pattern or path.
+    pub fn remove(&mut self, pattern: &str) {
+        self.edit(|named| {
+            named.remove(pattern);
+        });
+    }
+
+    /// Changes the entries.
+    pub fn edit(&mut self, change: impl FnOnce(&mut BTreeMap<String, Rule>)) {
+        let mut named = std::mem::take(&mut self.named);
+        change(&mut named);
+        *self = named.into();
+    }
+
+    /// The rule of the attribute's pattern.
+    pub(super) fn of_attribute(&self, attribute: &Attribute) -> Option<Rule> {
+        self.of_attributes.get(attribute.place?).copied().flatten()
+    }
+
+    /// The rule of this path alone.
+    pub(super) fn of_path(&self, path: &AttributePath) -> Option<Rule> {
+        if !self.names_paths {
+            return None;
+        }
+        self.named.get(path.as_str()).copied()
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        BTreeMap::new().into()
+    }
+}
+
+impl From<BTreeMap<String, Rule>> for Rules {
+    fn from(named: BTreeMap<String, Rule>) -> Self {
+        let table = attribute::table().iter();
+        let of_attributes: Vec<Option<Rule>> =
+            table.map(|attribute| named.get(attribute.pattern).copied()).collect();
+        let names_paths = named.len() > of_attributes.iter().flatten().count();
+        Self { named, of_attributes, names_paths }
+    }
+}
+
+impl From<Rules> for BTreeMap<String, Rule> {
+    fn from(rules: Rules) -> Self {
+        rules.named
+    }
+}
+
+impl Extend<(String, Rule)> for Rules {
+    fn extend<I: IntoIterator<Item = (String, Rule)>>(&mut self, entries: I) {
+        self.edit(|named| named.extend(entries));
+    }
+}
+
+impl IntoIterator for Rules {
+    type Item = (String, Rule);
+    type IntoIter = std::collections::btree_map::IntoIter<String, Rule>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.named.into_iter()
+    }
+}
+
+impl Deref for Rules {
+    type Target = BTreeMap<String, Rule>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.named
+    }
+}
 
 /// A business register knows best, then a clerk who looked, then the books, then sales.
 pub(super) const SOURCE_KINDS: [&str; 4] = ["register", "manual", "erp", "crm"];
@@ -97,7 +200,7 @@ pub(super) const LISTED: &[(&str, Rule)] = &[
     ("credit/{segment}/transfer/{id}", AddWins),
     ("bank/{iban}", AddWins),
     ("bank/{iban}/verification", Greatest),
-    ("bank/{iban}/mandate/{ref}", AddWins),
+    ("bank/{iban}/mandate/{ref}", LatestElseGreatest),
     // Where our money goes is what fraud is after: nobody adds an account but the owner.
     ("bank/{iban}/pay_to/{company_code}", Owner),
     ("vendor/{company_code}/recon_account", Owner),
@@ -110,7 +213,7 @@ pub(super) const LISTED: &[(&str, Rule)] = &[
     ("relation/parent", SourcePriority),
     ("relation/vendor/{id}", AddWins),
     ("relation/other/{id}", AddWins),
-    ("consent/{purpose}", Greatest),
+    ("consent/{purpose}", LatestElseGreatest),
     ("legal_hold/{id}", AnyBlock),
     ("compliance/sanctions", Greatest),
     ("compliance/exposed_person", Greatest),

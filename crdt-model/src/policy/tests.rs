@@ -20,7 +20,7 @@ fn chance_decides_nothing_about_money_or_compliance() {
         }
         for rule in [Policy::built_in().rule_of(attribute), rules::fallback(attribute)] {
             assert!(
-                rule.is_conservative(rules::is_item(attribute)),
+                rule.is_conservative(attribute.class, rules::is_item(attribute)),
                 "{} is decided by {rule:?}",
                 attribute.pattern
             );
@@ -53,7 +53,12 @@ fn an_attribute_that_no_policy_names_has_a_safe_rule() {
         let attribute = Attribute { pattern, value, class, ..row };
         assert_eq!(rules::fallback(&attribute), rule, "{pattern}");
     }
-    let new = Attribute { pattern: "company/{company_code}/new", class: Class::Money, ..row };
+    let new = Attribute {
+        pattern: "company/{company_code}/new",
+        class: Class::Money,
+        place: None,
+        ..row
+    };
     assert_eq!(Policy::built_in().rule_of(&new), rules::fallback(&new));
 }
 

@@ -8,6 +8,9 @@ use crate::governance::Ends;
 
 /// Sets how long each override among the entries stands; says which of them are overrides.
 pub(super) fn settle(claims: &ClaimSet, group: &[Claim], entries: &mut [Entry<'_>]) -> Vec<bool> {
+    if !claims.is_marked() {
+        return vec![false; entries.len()];
+    }
     let ends: Vec<Option<Ends>> =
         entries.iter().map(|entry| claims.override_ends(entry.claim)).collect();
     if ends.iter().all(Option::is_none) {

@@ -45,7 +45,7 @@ impl<'a> Home<'a> {
         });
         let timeline = segments.into_iter().flatten().map(|segment| {
             let winner = segment.resolution.winner.and_then(|winner| winner.value);
-            let text = winner.as_ref().and_then(Value::as_text);
+            let text = winner.as_deref().and_then(Value::as_text);
             (segment.from, text.and_then(|text| text.parse().ok()))
         });
         Self { founder, timeline: timeline.collect() }

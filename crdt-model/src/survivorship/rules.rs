@@ -56,21 +56,13 @@ impl Contest<'_> {
             Rule::Greatest => self.extreme(&all, Ordering::Greater),
             Rule::OwnerElseLeast => match self.by_owner(&all) {
                 (owned, _) if owned.is_empty() => self.extreme(&all, Ordering::Less),
-                (owned, others) => {
-                    // What the owner said having seen its own word stands in that word's place, a
-                    // higher limit too; what it said apart is the least.
-                    let is_superseded =
-                        |place: &usize| owned.iter().any(|by| self.supersedes(*by, *place));
-                    let (superseded, latest) = split(&owned, is_superseded);
-                    let open = if latest.is_empty() { &owned } else { &latest };
-                    let mut verdict = self
-                        .extreme(open, Ordering::Less)
-                        .and(&superseded, &LossReason::Superseded)
-                        .and(&others, &LossReason::NotOwner);
-                    verdict.reasons.retain(|(place, _)| Some(*place) != verdict.winner);
-                    verdict
-                }
+                // What the owner said having seen its own word stands in that word's place, a higher
+                // limit too; what it said apart is the least.
+                (owned, others) => self
+                    .extreme_of_latest(&owned, Ordering::Less)
+                    .and(&others, &LossReason::NotOwner),
             },
+            Rule::LatestElseGreatest => self.extreme_of_latest(&all, Ordering::Greater),
             Rule::AnyBlock => self.any_block(&all),
             Rule::Oldest => self.oldest(&all),
             Rule::MostFrequent => self.most_frequent(&all),
@@ -157,6 +149,17 @@ impl Contest<'_> {
         self.last_writer(&ties)
             .and(&apart, &LossReason::NotComparable)
             .and(&others, &LossReason::LessConservative)
+    }
+
+    /// Drops what another claim's writer had seen, then takes the extreme value.
+    fn extreme_of_latest(&self, among: &[usize], wanted: Ordering) -> Verdict {
+        let is_superseded = |place: &usize| among.iter().any(|by| self.supersedes(*by, *place));
+        let (superseded, latest) = split(among, is_superseded);
+        // As for the last writer: forged clocks that form a cycle must still give an answer.
+        let open = if latest.is_empty() { among } else { &latest };
+        let mut verdict = self.extreme(open, wanted).and(&superseded, &LossReason::Superseded);
+        verdict.reasons.retain(|(place, _)| Some(*place) != verdict.winner);
+        verdict
     }
 
     fn any_block(&self, among: &[usize]) -> Verdict {

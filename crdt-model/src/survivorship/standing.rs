@@ -1,6 +1,7 @@
 //! Which claims on an attribute take part, and on which days. What beats what is not decided here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
@@ -66,12 +67,12 @@ impl Entry<'_> {
     }
 
     /// The value and its raw form, as far as they can be shown.
-    pub(super) fn stated(&self) -> (Option<Value>, Option<String>) {
+    pub(super) fn stated(&self) -> (Option<Arc<Value>>, Option<String>) {
         match &self.claim.assertion {
             // There is no end of them.
             _ if matches!(self.fate, Err(LossReason::Surplus)) => (None, None),
             Ok(Assertion::Stated(statement)) => {
-                let value = is_exact(&statement.value).then(|| statement.value.clone());
+                let value = is_exact(&statement.value).then(|| Arc::clone(&statement.value));
                 (value, statement.raw.clone())
             }
             Ok(Assertion::Tombstone | Assertion::Release { .. }) | Err(_) => (None, None),
@@ -168,7 +169,7 @@ fn size(claim: &Claim) -> usize {
         Scalar::Text(text) => text.len(),
         Scalar::Bool(_) | Scalar::Int(_) => 8,
     };
-    let value = match value {
+    let value = match &**value {
         Value::One(scalar) => text(scalar),
         Value::Group(members) => members.iter().map(|(name, it)| name.len() + text(it)).sum(),
     };

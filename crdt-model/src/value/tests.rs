@@ -8,7 +8,7 @@ use super::*;
 fn scalar() -> impl Strategy<Value = Scalar> {
     prop_oneof![
         any::<bool>().prop_map(Scalar::Bool),
-        (-crate::limits::INT_MAX..=crate::limits::INT_MAX).prop_map(Scalar::Int),
+        (-INT_MAX..=INT_MAX).prop_map(Scalar::Int),
         any::<String>().prop_map(Scalar::Text),
         "\\{.{0,8}".prop_map(Scalar::Text),
     ]
@@ -33,7 +33,7 @@ fn assertion() -> impl Strategy<Value = Assertion> {
         |(value, raw, a, b)| {
             let (valid_from, valid_to) =
                 if a.zip(b).is_some_and(|(a, b)| a > b) { (b, a) } else { (a, b) };
-            Assertion::Stated(Statement { value, raw, valid_from, valid_to })
+            Assertion::Stated(Statement { value: value.into(), raw, valid_from, valid_to })
         },
     );
     prop_oneof![
@@ -43,7 +43,32 @@ fn assertion() -> impl Strategy<Value = Assertion> {
     ]
 }
 
+/// Any JSON that serde can hold: floats, names outside ASCII, numbers beyond what is exact.
+fn json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        (-9_i64..9).prop_map(Json::from),
+        (-1e6_f64..1e6).prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+    ];
+    leaf.prop_recursive(3, 24, 5, |inner| {
+        let names = prop_oneof!["[a-z\"\\\\\\n]{0,3}", "[\u{e000}-\u{10ffff}]{1,2}"];
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+            proptest::collection::btree_map(names, inner, 0..5)
+                .prop_map(|members| Json::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn the_short_way_to_canonical_json_ends_where_the_library_does(json in json()) {
+        prop_assert_eq!(canonical_json(&json), serde_json_canonicalizer::to_string(&json).unwrap());
+    }
+
     #[test]
     fn assertions_read_back(assertion in assertion()) {
         let cell = assertion.to_cell();

@@ -148,6 +148,8 @@ fn type_of(value: ValueType) -> TypeView {
         ValueType::Lei => named("lei"),
         ValueType::Duns => named("duns"),
         ValueType::Gln => named("gln"),
+        ValueType::Region => named("region"),
+        ValueType::ItemId => named("item-id"),
         ValueType::Record => named("record"),
         ValueType::Json(max) => TypeView { max_length: Some(max), ..named("json") },
         ValueType::Group(members) => {

@@ -2,6 +2,7 @@
 //! whole group; drawing on a slice and giving a part of it away.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -375,10 +376,8 @@ impl Book<'_> {
             return Ok(edits);
         };
         for (_, assertion) in &mut edits {
-            let Assertion::Stated(Statement { value: Value::Group(members), .. }) = assertion
-            else {
-                continue;
-            };
+            let Assertion::Stated(Statement { value, .. }) = assertion else { continue };
+            let Value::Group(members) = Arc::make_mut(value) else { continue };
             let stated = members.get("currency");
             if currency.as_ref().is_some_and(|known| stated != Some(&Scalar::Text(known.clone()))) {
                 let text = "The region has drawn in another currency, and amounts are not converted. \

@@ -1,6 +1,7 @@
 //! The golden record as an answer shows it: cut at a day, as a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crdt_model::claim::ClaimSet;
 use crdt_model::document::{CustomerDocument, Version};
@@ -19,7 +20,7 @@ use super::views::json_of;
 use crate::replica::records::Records;
 
 /// The values of a record on a day.
-pub(crate) type Values = BTreeMap<AttributePath, Value>;
+pub(crate) type Values = BTreeMap<AttributePath, Arc<Value>>;
 
 /// What a stored golden record shows on a day.
 pub(crate) fn values_of(golden: &GoldenRecord, day: Date) -> Values {
@@ -43,7 +44,7 @@ pub(crate) type Statements = BTreeMap<AttributePath, Statement>;
 pub(crate) fn winning_statements(resolved: &Resolved, claims: &ClaimSet, day: Date) -> Statements {
     let shown = segments_on(resolved, day).filter_map(|(path, segment)| {
         let winner = segment.resolution.winner.as_ref()?;
-        let plain = Statement::plain(winner.value.clone()?);
+        let plain = Statement::plain(Value::clone(winner.value.as_deref()?));
         let said = claims.claims().iter().find_map(|claim| match &claim.assertion {
             Ok(Assertion::Stated(statement)) => {
                 let is_winner = claim.path == *path
@@ -120,8 +121,8 @@ pub(crate) fn difference(
         changed
             .map(|path| ChangedView {
                 path: path.to_string(),
-                yours_saw: before.get(path).map(json_of),
-                now: now.get(path).map(json_of),
+                yours_saw: before.get(path).map(|value| json_of(value)),
+                now: now.get(path).map(|value| json_of(value)),
                 proposed: None,
             })
             .collect(),

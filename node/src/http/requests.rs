@@ -270,8 +270,8 @@ fn decisions(request: &Request) -> Vec<DecisionView> {
 fn edit_views(request: &Request, base: &Values, now: &Values) -> Vec<ProposedEditView> {
     let view = |(path, assertion): (&AttributePath, &Assertion)| ProposedEditView {
         path: path.to_string(),
-        base: base.get(path).map(json_of),
-        now: now.get(path).map(json_of),
+        base: base.get(path).map(|value| json_of(value)),
+        now: now.get(path).map(|value| json_of(value)),
         proposed: match assertion {
             Assertion::Stated(statement) => Some(json_of(&statement.value)),
             Assertion::Tombstone | Assertion::Release { .. } => None,
@@ -380,8 +380,8 @@ fn preview(
     let now = resolved_values(&resolve(policy, &document.claims()), day);
     let view = |(path, assertion): &(AttributePath, Assertion)| ProposedEditView {
         path: path.to_string(),
-        base: now.get(path).map(json_of),
-        now: now.get(path).map(json_of),
+        base: now.get(path).map(|value| json_of(value)),
+        now: now.get(path).map(|value| json_of(value)),
         proposed: match assertion {
             Assertion::Stated(statement) => Some(json_of(&statement.value)),
             Assertion::Tombstone | Assertion::Release { .. } => None,

@@ -203,7 +203,7 @@ impl<'a> Witness<'a> {
         let Candidate { value, raw, source, origin } = candidate;
         let Origin { commit, time, region } = origin;
         Ok(CandidateView {
-            value: value.as_ref().map(json_of),
+            value: value.as_deref().map(json_of),
             raw: raw.clone(),
             source: source.to_string(),
             time: time.to_string(),

@@ -217,10 +217,9 @@ pub(super) fn check(
         return Ok(());
     }
     let resolved = resolve(history.policy(), &after.claims());
-    let values = resolved
-        .attributes
-        .keys()
-        .filter_map(|path| Some((path, resolved.at(path, day)?.winner.as_ref()?.value.as_ref()?)));
+    let values = resolved.attributes.keys().filter_map(|path| {
+        Some((path, resolved.at(path, day)?.winner.as_ref()?.value.as_deref()?))
+    });
     let values: BTreeMap<_, _> = values.collect();
     let is_touched = |path: &AttributePath| write.edits.iter().any(|(edited, _)| edited == path);
     let failed = history.checks.failed(&values).into_iter();

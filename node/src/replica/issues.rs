@@ -229,7 +229,7 @@ fn links(golden: Option<&GoldenRecord>) -> BTreeSet<RecordId> {
     let shown = golden.into_iter().flat_map(|golden| &golden.attributes);
     let named = shown.flat_map(|(path, values)| {
         let attribute = attribute::lookup(path);
-        let values = values.iter().filter_map(|value| value.value.as_ref());
+        let values = values.iter().filter_map(|value| value.value.as_deref());
         values.filter_map(move |value| issue::linked(attribute?, value))
     });
     named.collect()

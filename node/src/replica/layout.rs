@@ -308,7 +308,7 @@ fn relation_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
     for (path, values) in &golden.attributes {
         let Some(attribute) = attribute::lookup(path) else { continue };
         let stated: Vec<&Value> =
-            values.iter().filter_map(|golden| golden.value.as_ref()).collect();
+            values.iter().filter_map(|golden| golden.value.as_deref()).collect();
         if let Some(prefix) = identifier_prefix(path).filter(|_| !stated.is_empty()) {
             keys.insert([prefix.as_slice(), end].concat());
         }

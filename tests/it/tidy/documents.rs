@@ -241,6 +241,8 @@ fn takes(value: &ValueType) -> String {
         ValueType::Lei => "LEI".to_owned(),
         ValueType::Duns => "D-U-N-S number".to_owned(),
         ValueType::Gln => "GLN".to_owned(),
+        ValueType::Region => "region".to_owned(),
+        ValueType::ItemId => "id of an item".to_owned(),
         ValueType::Record => "customer id".to_owned(),
         ValueType::Json(most) => format!("canonical JSON object ≤ {most} bytes"),
         ValueType::Group(members) => {

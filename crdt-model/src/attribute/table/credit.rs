@@ -90,6 +90,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
         "Direct debit mandate",
         ValueType::Group(&[
             required("type", ValueType::Word(&["core", "b2b"])),
+            member("state", ValueType::Ranked(&["active", "revoked"])),
             member("signed_on", ValueType::Date),
             member("sequence", ValueType::Word(&["first", "recurring", "final", "one-off"])),
             member("creditor", ValueType::Code(35)),

@@ -7,7 +7,7 @@ use crate::limits::INT_MAX;
 pub(super) const ATTRIBUTES: &[Attribute] = &[
     plain("identity/customer_number/{number}", "Customer number", ValueType::Present)
         .keyed(&[KeyType::Code]),
-    plain("identity/home_region", "Home region", ValueType::Code(16)).compliance(),
+    plain("identity/home_region", "Home region", ValueType::Region).compliance(),
     plain("identity/party_kind", "Kind of party", ValueType::Word(&["organisation", "person"])),
     plain("identity/account_group", "Account group", CODE).per("code list").money(),
     plain(
@@ -69,7 +69,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
         ValueType::Group(&[
             required("country", ValueType::Country),
             required("type", ValueType::Code(10)),
-            required("number", ValueType::Code(32)),
+            required("number", ValueType::Text(32)),
         ]),
     )
     .keyed(&[KeyType::TaxId])

@@ -41,8 +41,7 @@ pub(super) const ATTRIBUTES: &[Attribute] = &[
     )
     .keyed(&[KeyType::Id])
     .per("WGS 84"),
-    plain("address_for/{usage}", "Address to use for", ValueType::Code(64))
-        .keyed(&[KeyType::Usage]),
+    plain("address_for/{usage}", "Address to use for", ValueType::ItemId).keyed(&[KeyType::Usage]),
     plain(
         "phone/{number}",
         "Telephone number",

@@ -24,7 +24,7 @@ fn apac(seq: u64, ms: u64) -> Author {
 fn assert_owned(claims: &ClaimSet, path: &str, owner: &str, winner: &str) {
     let resolved = resolve(&Policy::built_in(), claims);
     let resolution = &resolved.attributes[&path.parse().unwrap()][0].resolution;
-    let won = resolution.winner.as_ref().and_then(|winner| winner.value.as_ref());
+    let won = resolution.winner.as_ref().and_then(|winner| winner.value.as_deref());
     let found = (resolution.owner.as_ref().map(Region::as_str), won.and_then(Value::as_text));
     assert_eq!(found, (Some(owner), Some(winner)), "{path}");
 }

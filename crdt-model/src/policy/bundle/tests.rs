@@ -140,7 +140,7 @@ prop_compose! {
                     follows in some(any_text()), codes in some(any_text()),
                     is_whole in any::<bool>(), proposes in any::<bool>()) -> Policy
     {
-        let mut all = if is_whole { policy.rules.clone() } else { BTreeMap::new() };
+        let mut all = if is_whole { policy.rules.clone() } else { Rules::default() };
         all.extend(rules);
         let non_owner = if proposes { NonOwner::Propose } else { NonOwner::Claim };
         Policy { version, source_kinds, rules: all, owners, follows, codes, non_owner, ..policy }

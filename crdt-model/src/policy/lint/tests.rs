@@ -239,12 +239,26 @@ fn an_override_is_no_choice() {
     );
 }
 
+fn cycles(lines: &str) -> Vec<String> {
+    faults(lines).into_iter().filter(|fault| fault.ends_with("follow-cycle")).collect()
+}
+
 #[test]
 fn a_circle_through_an_entry_for_a_path_is_found_and_so_is_a_chain_too_long() {
     let lines = "[rules]\n\"address_for/{usage}\" = \"follow\"\n\"general/language\" = \"follow\"\n\
                  [follows]\n\"address_for/{usage}\" = \"general/language\"\n\
                  \"general/language\" = \"address_for/bill-to\"";
     assert_eq!(faults(lines), ["follows.\"address_for/{usage}\" follow-cycle"]);
+    // Only where company code 1000 is concerned: one of the two entries is for it alone.
+    let [sort, clerk] =
+        ["sort_key", "dunning_clerk"].map(|name| format!("company/{{company_code}}/{name}"));
+    let at_1000 = sort.replace("{company_code}", "1000");
+    let follow = format!("[rules]\n\"{sort}\" = \"follow\"\n\"{clerk}\" = \"follow\"\n[follows]\n");
+    let lines = format!("{follow}\"{clerk}\" = \"{sort}\"\n\"{at_1000}\" = \"{clerk}\"");
+    assert!(cycles(&lines).contains(&"follows.\"company/1000/sort_key\" follow-cycle".to_owned()));
+    let at_2000 = "company/2000/sort_key";
+    let lines = format!("{follow}\"{clerk}\" = \"{at_2000}\"\n\"{at_1000}\" = \"{clerk}\"");
+    assert_eq!(cycles(&lines), [""; 0]);
     let chain = [
         "general/language",
         "general/website",
@@ -261,15 +275,21 @@ fn a_circle_through_an_entry_for_a_path_is_found_and_so_is_a_chain_too_long() {
     let pairs = chain.windows(2).map(|pair| format!("\"{}\" = \"{}\"\n", pair[0], pair[1]));
     let lines = format!("[rules]\n{rules}[follows]\n{}", pairs.collect::<String>());
     assert_eq!(faults(&lines), ["follows.\"general/language\" follow-too-long"]);
+    // Eight entries from the one for a path, nine from the pattern that leads there.
+    let clerk_of_1000 = clerk.replace("{company_code}", "1000");
+    let entries = [&[clerk_of_1000.as_str()], &chain[..8]].concat();
+    let pairs = entries.windows(2).map(|pair| format!("\"{}\" = \"{}\"\n", pair[0], pair[1]));
+    let lines = format!("[follows]\n\"{sort}\" = \"{clerk}\"\n{}", pairs.collect::<String>());
+    let found = faults(&lines);
+    let too_long: Vec<_> = found.iter().filter(|fault| fault.ends_with("too-long")).collect();
+    assert_eq!(too_long, [&format!("follows.\"{sort}\" follow-too-long")]);
 }
 
 #[test]
 fn a_circle_is_named_whole_and_once() {
     let lines = "[follows]\n\"name/local\" = \"name/person\"\n\"name/person\" = \"name/legal\"\n\
                  \"name/legal\" = \"name/local\"\n\"general/website\" = \"name/legal\"";
-    let found = faults(lines);
-    let cycles: Vec<_> = found.iter().filter(|fault| fault.ends_with("follow-cycle")).collect();
-    assert_eq!(cycles, ["follows.\"name/legal\" follow-cycle"]);
+    assert_eq!(cycles(lines), ["follows.\"name/legal\" follow-cycle"]);
     let whole = "name/legal -> name/local -> name/person -> name/legal";
     assert!(text(lines).contains(whole), "{}", text(lines));
 }

@@ -19,7 +19,7 @@ use crate::value::{Assertion, Statement};
 
 /// The regions of the nodes; two nodes are in one region.
 const NODES: [&str; 4] = ["EMEA", "AMER", "APAC", "EMEA"];
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule::LastWriter,
     Rule::SourcePriority,
     Rule::Owner,
@@ -27,6 +27,7 @@ const RULES: [Rule; 13] = [
     Rule::Least,
     Rule::Greatest,
     Rule::OwnerElseLeast,
+    Rule::LatestElseGreatest,
     Rule::AnyBlock,
     Rule::Oldest,
     Rule::MostFrequent,

@@ -59,7 +59,7 @@ fn case(line: &'static str, columns: &[&str]) -> Case {
     let value = (survivor != "nothing").then(|| {
         let (_, says) = said.iter().rfind(|(source, _)| *source == survivor).expect(line);
         match assertion(says) {
-            Assertion::Stated(Statement { value, .. }) => value,
+            Assertion::Stated(Statement { value, .. }) => Value::clone(&value),
             Assertion::Tombstone | Assertion::Release { .. } => panic!("no value: {line}"),
         }
     });
@@ -83,6 +83,24 @@ fn assertion(says: &str) -> Assertion {
         Some(reason) => Assertion::Release { reason: reason.to_owned() },
         None => Assertion::from_cell(&cell(says)).unwrap(),
     }
+}
+
+/// The account, address or tax id that a path belongs to: without it the row would have no answer.
+fn item(path: &AttributePath) -> Option<Claim> {
+    let says = match attribute::lookup(path)?.item_of(path)? {
+        "address/hq" => r#"{"country":"DE"}"#,
+        "tax_id/DE:VAT:DE136695976" => r#"{"country":"DE","number":"DE136695976","type":"VAT"}"#,
+        "bank/DE89370400440532013000" => r#"{"iban":"DE89370400440532013000"}"#,
+        other => panic!("no item {other}"),
+    };
+    let path = attribute::lookup(path)?.item_of(path)?.parse().unwrap();
+    let origin = Origin {
+        commit: CommitRef { log: LogId::from_bytes([0; 16]), seq: 1 },
+        time: Hlc::from_ms(0),
+        region: "EMEA".parse().unwrap(),
+    };
+    let source = "erp".parse().unwrap();
+    Some(Claim { path, source, assertion: Ok(assertion(says)), origin })
 }
 
 /// The claims as they stand after the last one. Every claim is a commit of its own log; a source that
@@ -109,6 +127,9 @@ fn claims(path: &AttributePath, said: &[(&str, &str)], is_apart: bool) -> ClaimS
             founders.entry(scope.map(str::to_owned)).or_insert_with(|| origin.clone());
         }
         let assertion = Ok(assertion(says));
+        if let Some(item) = item(path) {
+            claims.push(Claim { origin: origin.clone(), source: source.clone(), ..item });
+        }
         claims.push(Claim { path: path.clone(), source, assertion, origin });
     }
     ClaimSet::new(claims, clocks).with_founders(founders)
@@ -121,7 +142,7 @@ fn every_row_of_the_merge_table_holds() {
         let resolved = resolve(&Policy::built_in(), &case.claims);
         let resolution = resolved.at(&case.path, date(2026, 6, 1));
         let winner = resolution.and_then(|resolution| resolution.winner.as_ref());
-        let value = winner.and_then(|winner| winner.value.clone());
+        let value = winner.and_then(|winner| winner.value.as_deref().cloned());
         let conflict = resolution.is_some_and(|resolution| resolution.conflict);
         if value != case.survivor || conflict != case.conflict {
             let source = winner.map_or("nothing", |winner| winner.source.as_str());

@@ -168,8 +168,8 @@ proptest! {
         for path in resolved.attributes.keys() {
             let resolution = resolved.at(path, day);
             let winner = resolution.and_then(|resolution| resolution.winner.as_ref());
-            let shown = on_day.get(path).and_then(|value| value.value.as_ref());
-            prop_assert_eq!(shown, winner.and_then(|winner| winner.value.as_ref()));
+            let shown = on_day.get(path).and_then(|value| value.value.as_deref());
+            prop_assert_eq!(shown, winner.and_then(|winner| winner.value.as_deref()));
             let contested = golden.contested(day).contains_key(path);
             prop_assert_eq!(contested, resolution.is_some_and(|resolution| resolution.disagreement));
         }

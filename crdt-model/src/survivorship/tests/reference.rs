@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use super::samples::{SAMPLES, SOURCES, Sample, day};
+use super::samples::{SAMPLES, SOURCES, Sample, Samples, day};
 use crate::policy::Rule;
 
 /// Kinds of sources, the best first.
@@ -86,15 +86,31 @@ struct Question {
 impl<'a> Reference<'a> {
     /// The surviving put.
     pub(super) fn winner(&self, path: usize, day: Date) -> Option<&'a Put> {
-        self.survivor(self.question(path, day), &[])
+        self.survivor(self.question(path, day), &[]).filter(|_| self.has_item(path, day))
+    }
+
+    /// Whether what the path belongs to is there; true for a path that belongs to nothing.
+    fn has_item(&self, path: usize, day: Date) -> bool {
+        let is_item = |samples: &Samples| {
+            let rest = SAMPLES[path].path.strip_prefix(samples.path);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let item = SAMPLES.iter().position(is_item);
+        item.is_none_or(|item| self.survivor(self.question(item, day), &[]).is_some())
     }
 
     pub(super) fn disagrees(&self, path: usize, day: Date) -> bool {
+        if !self.has_item(path, day) {
+            return false;
+        }
         let live = self.live(self.question(path, day));
         live.iter().any(|a| live.iter().any(|b| text(a) != text(b)))
     }
 
     pub(super) fn conflicts(&self, path: usize, day: Date) -> bool {
+        if !self.has_item(path, day) {
+            return false;
+        }
         let live = self.live(self.question(path, day));
         live.iter().any(|a| {
             live.iter().any(|b| text(a) != text(b) && !self.seen(a, b) && !self.seen(b, a))
@@ -125,6 +141,10 @@ impl<'a> Reference<'a> {
             Rule::OwnerElseLeast => {
                 let latest = only(&owned, |put| !owned.iter().any(|by| self.supersedes(by, put)));
                 self.extreme(&latest, -1)
+            }
+            Rule::LatestElseGreatest => {
+                let latest = only(&live, |put| !live.iter().any(|by| self.supersedes(by, put)));
+                self.extreme(&latest, 1)
             }
             Rule::AnyBlock => self.first(&live),
             Rule::Oldest => {

@@ -63,7 +63,7 @@ const BLOCKS: &[Sample] = &[
     invalid(r#"{"until":"2026-02-04"}"#),
 ];
 
-pub(super) const SAMPLES: [Samples; 22] = [
+pub(super) const SAMPLES: [Samples; 23] = [
     plain("identity/home_region", &[apart("EMEA", 0, 4), apart("AMER", 1, 4), apart("APAC", 2, 4)]),
     plain("identity/account_group", &[apart("KEY", 0, 3), apart("RETAIL", 1, 6)]),
     plain(
@@ -96,6 +96,13 @@ pub(super) const SAMPLES: [Samples; 22] = [
             apart(r#"{"address":"ann@acme.example"}"#, 0, 1),
             apart(r#"{"address":"ann@acme.example","label":"Ann"}"#, 1, 2),
             invalid(r#"{"address":"bob@acme.example"}"#),
+        ],
+    ),
+    item(
+        "tax_id/DE:VAT:DE136695976",
+        &[
+            apart(r#"{"country":"DE","number":"DE136695976","type":"VAT"}"#, 0, 3),
+            invalid(r#"{"country":"DE","number":"DE136695977","type":"VAT"}"#),
         ],
     ),
     plain(

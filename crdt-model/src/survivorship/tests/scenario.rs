@@ -98,7 +98,7 @@ fn resolution_lines(resolution: &Resolution) -> Vec<String> {
 }
 
 fn name(candidate: &Candidate) -> String {
-    let value = match &candidate.value {
+    let value = match candidate.value.as_deref() {
         None => "?".to_owned(),
         Some(Value::One(Scalar::Text(text))) => text.clone(),
         Some(value) => serde_json::to_string(value).unwrap().replace('"', ""),

@@ -128,6 +128,38 @@ fn the_last_day_of_the_calendar_ends_nothing() {
     );
 }
 
+#[test]
+fn what_belongs_to_an_item_comes_and_goes_with_it() {
+    let path = "bank/DE89370400440532013000/verification";
+    let verified = "1 | bank/DE89370400440532013000/verification | erp | EMEA | 10 | | verified";
+    check(
+        path,
+        verified,
+        "+ nothing
+         - verified erp: item-missing
+         = agreement",
+    );
+    let account =
+        r#"{"iban":"DE89370400440532013000","valid_from":"2027-01-01","valid_to":"2027-12-31"}"#;
+    check(
+        path,
+        &format!(
+            "{verified}
+             2 | bank/DE89370400440532013000 | erp | EMEA | 20 | 1 | {account}"
+        ),
+        "+ nothing
+         - verified erp: item-missing
+         = agreement
+         2027-01-01
+         + verified erp
+         = agreement
+         2028-01-01
+         + nothing
+         - verified erp: item-missing
+         = agreement",
+    );
+}
+
 /// Many sources of one region, each with a validity of its own, and one source of another region.
 fn crowd(path: &str, sources: u16, padding: usize) -> ClaimSet {
     let mut claims = Vec::new();

@@ -111,6 +111,8 @@ impl Kind {
             | ValueType::Lei
             | ValueType::Duns
             | ValueType::Gln
+            | ValueType::Region
+            | ValueType::ItemId
             | ValueType::Json(_)
             | ValueType::Group(_) => Self::Text,
         }

@@ -362,7 +362,7 @@ impl Net {
         let attributes = golden.map(|golden| golden.attributes).unwrap_or_default();
         let values = attributes.iter().flat_map(|(path, values)| {
             values.iter().map(move |value| {
-                let text = value.value.as_ref().and_then(Value::as_text).unwrap_or("-");
+                let text = value.value.as_deref().and_then(Value::as_text).unwrap_or("-");
                 let conflict = value.contest.as_ref().is_some_and(|contest| contest.conflict);
                 format!("{path}={text}{}", if conflict { " !" } else { "" })
             })

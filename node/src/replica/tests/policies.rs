@@ -189,7 +189,7 @@ fn a_long_list_travels_in_parts() {
             policy.rules.insert(path, Rule::LastWriter);
         }
         roster = with_policy(roster, policy.clone(), START_MS + u64::from(version));
-        policy.rules.retain(|path, _| !path.starts_with("x/attribute"));
+        policy.rules.edit(|rules| rules.retain(|path, _| !path.starts_with("x/attribute")));
     }
     let parts = roster.parts_from(1);
     assert!(parts.len() > 2 && parts.iter().all(|(_, part)| part.len() <= 1 << 20));

@@ -13,6 +13,7 @@ mod credit;
 mod demo;
 mod exit;
 mod export;
+mod forks;
 mod get;
 mod hierarchy;
 mod history;
@@ -105,6 +106,8 @@ enum Command {
     Token(token::Command),
     /// Show the other nodes, and how far each is
     Peers(peers::Args),
+    /// Show the logs whose author signed two histories, and what does not count of them
+    Forks(forks::Args),
     /// Show the state of the node
     Status(status::Args),
     /// Show what has changed on the node, commit by commit
@@ -169,6 +172,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Policy(command) => policy::run(command, context),
         Command::Token(command) => token::run(&command, context),
         Command::Peers(args) => peers::run(&args, context),
+        Command::Forks(args) => forks::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),

@@ -16,6 +16,7 @@ mod customers;
 mod error;
 mod export;
 mod extract;
+mod forks;
 mod golden;
 mod hierarchy;
 mod history;
@@ -156,6 +157,7 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(credit::transfer))
         .routes(routes!(conflicts::conflicts))
         .routes(routes!(quarantine::quarantine))
+        .routes(routes!(forks::forks))
         .routes(routes!(changes::changes))
         .routes(routes!(bulk::bulk).layer(DefaultBodyLimit::max(bulk::BODY_MAX)))
         .routes(routes!(export::export))

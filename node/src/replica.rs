@@ -18,6 +18,7 @@ mod contact;
 mod credit;
 mod door;
 pub mod event;
+pub mod fork;
 pub mod frame;
 pub mod history;
 mod issues;
@@ -180,6 +181,7 @@ impl Replica {
             alarms: Vec::new(),
             policy_at_ms: Some(0),
         };
+        replica.fork_alarms(view)?;
         replica.meet_members();
         let authors = replica.members();
         let open = |node: &NodeId| replica.history.vector.open_logs(node) > OPEN_LOGS_MAX;

@@ -23,6 +23,9 @@ pub(crate) struct FeedView {
     pub(crate) policy: Option<u32>,
     /// The height of the roster whose revocation did it; null when something else did.
     pub(crate) roster: Option<u64>,
+    /// The log whose author was found to have signed two histories in it; null when something else
+    /// did. Such an entry also stands where a commit stood that does not count any more.
+    pub(crate) fork: Option<String>,
     /// The customers that it touched.
     pub(crate) records: Vec<DifferenceView>,
 }
@@ -106,12 +109,13 @@ pub(crate) async fn changes(
 }
 
 fn view(position: u64, cause: &Cause, records: Vec<DifferenceView>) -> FeedView {
-    let (commit, policy, roster) = match cause {
-        Cause::Commit(commit) => (Some(commit.to_string()), None, None),
-        Cause::Policy(version) => (None, Some(*version), None),
-        Cause::Roster(height) => (None, None, Some(*height)),
-    };
-    FeedView { position, commit, policy, roster, records }
+    let of = FeedView { position, commit: None, policy: None, roster: None, fork: None, records };
+    match cause {
+        Cause::Commit(commit) => FeedView { commit: Some(commit.to_string()), ..of },
+        Cause::Policy(version) => FeedView { policy: Some(*version), ..of },
+        Cause::Roster(height) => FeedView { roster: Some(*height), ..of },
+        Cause::Fork(log) => FeedView { fork: Some(log.to_string()), ..of },
+    }
 }
 
 pub(crate) fn difference(record: &RecordDifference) -> ApiResult<DifferenceView> {

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use super::error::ApiResult;
+use crate::replica::node_id::NodeId;
 use crate::replica::records::Records;
 use crate::replica::status::Status;
 
@@ -180,8 +181,13 @@ impl<'a> Witness<'a> {
     /// The node that writes a log: its name, or its key.
     pub(crate) fn node(&self, log: &LogId) -> ApiResult<Option<String>> {
         let Some(state) = self.records.log(log)? else { return Ok(None) };
-        let key = state.node.to_string();
-        Ok(Some(self.names.get(&key).cloned().unwrap_or(key)))
+        Ok(Some(self.named(&state.node)))
+    }
+
+    /// The name of a node, or its key.
+    pub(crate) fn named(&self, node: &NodeId) -> String {
+        let key = node.to_string();
+        self.names.get(&key).cloned().unwrap_or(key)
     }
 
     pub(crate) fn who(&mut self, commit: &CommitRef) -> ApiResult<Option<WhoView>> {

@@ -97,9 +97,7 @@ impl Header {
         match &self.opening {
             None => out.raw(&self.previous),
             Some(opening) => {
-                out.raw(opening.node.as_bytes()).number(opening.incarnation);
-                out.fixed64(opening.nonce).byte(u8::from(opening.predecessor.is_some()));
-                opening.predecessor.iter().for_each(|head| write_head(&mut out, head));
+                write_opening(&mut out, opening);
                 &mut out
             }
         };
@@ -155,7 +153,13 @@ fn read_head(reader: &mut Reader<'_>) -> Result<Head, CodecError> {
     Ok(Head { log, seq, hash: reader.array()? })
 }
 
-fn read_opening(reader: &mut Reader<'_>) -> Result<Opening, CodecError> {
+pub(crate) fn write_opening(out: &mut Writer, opening: &Opening) {
+    out.raw(opening.node.as_bytes()).number(opening.incarnation);
+    out.fixed64(opening.nonce).byte(u8::from(opening.predecessor.is_some()));
+    opening.predecessor.iter().for_each(|head| write_head(out, head));
+}
+
+pub(crate) fn read_opening(reader: &mut Reader<'_>) -> Result<Opening, CodecError> {
     let node = NodeId::from_bytes(reader.array()?);
     let incarnation = reader.number()?;
     let nonce = reader.fixed64()?;

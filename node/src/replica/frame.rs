@@ -4,8 +4,12 @@
 //! mean together is in `super::sync`.
 
 use super::codec::{CodecError, Reader, Writer};
-use super::commit::{Commit, Hash};
-use super::limits::{BLOCK_BYTES_MAX, LINKED_MAX, ROSTER_FRAME_BYTES, VECTOR_ENTRIES_MAX};
+use super::commit::{Commit, Hash, SignedHeader};
+use super::fork::ForkProof;
+use super::limits::{
+    BLOCK_BYTES_MAX, BRANCH_HEADERS_MAX, FRAME_MAX, LINKED_MAX, ROSTER_FRAME_BYTES,
+    VECTOR_ENTRIES_MAX,
+};
 use super::vector::{ToldLog, read_told};
 use crdt_model::id::LogId;
 
@@ -76,6 +80,10 @@ pub enum Frame {
     /// To whom I have a link, by the first bytes of their keys: you need not pass on to them what I
     /// send. Said before commits when it has changed, so that a contact without news does not pay.
     Linked(Vec<[u8; 8]>),
+    /// The newest headers of my branch of a log, in the order of their numbers: yours seems another.
+    Branch(Vec<SignedHeader>),
+    /// An author signed two commits under one number.
+    Fork(Box<ForkProof>),
 }
 
 const HELLO: u8 = 1;
@@ -85,6 +93,8 @@ const COMMITS: u8 = 4;
 const ACK: u8 = 5;
 const HEARTBEAT: u8 = 6;
 const LINKED: u8 = 7;
+const BRANCH: u8 = 8;
+const FORK: u8 = 9;
 
 /// Starts every hello, so that a stray connection is told apart from a garbled one.
 const MAGIC: &[u8; 4] = b"CCRD";
@@ -124,6 +134,15 @@ impl Frame {
                 out.byte(HEARTBEAT).fixed64(beat.clock_ms);
                 write_digests(&mut out, &beat.digests);
             }
+            Self::Branch(headers) => {
+                out.byte(BRANCH).length(headers.len());
+                headers.iter().for_each(|signed| {
+                    out.bytes(&signed.encode());
+                });
+            }
+            Self::Fork(proof) => {
+                out.byte(FORK).raw(&proof.encode());
+            }
             Self::Linked(keys) => {
                 out.byte(LINKED).length(keys.len());
                 keys.iter().for_each(|key| {
@@ -161,6 +180,11 @@ impl Frame {
                 let count = reader.length(LINKED_MAX)?;
                 let keys = (0..count).map(|_| reader.array());
                 Self::Linked(keys.collect::<Result<_, CodecError>>()?)
+            }
+            BRANCH => Self::Branch(read_branch(&mut reader)?),
+            FORK => {
+                let proof = ForkProof::decode(reader.take_rest())?;
+                return Ok(Self::Fork(Box::new(proof)));
             }
             _ => return Err(CodecError::Unknown),
         };
@@ -207,6 +231,17 @@ fn decode_block(bytes: &[u8]) -> Result<Vec<Commit>, CodecError> {
         rest = after;
     }
     Ok(commits)
+}
+
+/// Headers of one log, in the order of their numbers.
+fn read_branch(reader: &mut Reader<'_>) -> Result<Vec<SignedHeader>, CodecError> {
+    let count = reader.length(BRANCH_HEADERS_MAX)?;
+    let read = |_| SignedHeader::decode(reader.bytes(FRAME_MAX)?);
+    let headers = (0..count).map(read).collect::<Result<Vec<_>, _>>()?;
+    let follows = |a: &SignedHeader, b: &SignedHeader| {
+        a.header.log == b.header.log && a.header.seq < b.header.seq
+    };
+    if headers.is_sorted_by(follows) { Ok(headers) } else { Err(CodecError::Order) }
 }
 
 fn read_hello(reader: &mut Reader<'_>) -> Result<Hello, CodecError> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crdt_model::code_list::CodeList;
 use crdt_model::document::{Author, CustomerDocument, Refusal};
 use crdt_model::golden_record::{GoldenRecord, Resolved};
-use crdt_model::id::{CommitRef, RecordId, Region};
+use crdt_model::id::{CommitRef, LogId, RecordId, Region};
 use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
@@ -70,10 +70,23 @@ pub enum Place {
     MissingCause,
     /// It names a roster entry that is not here yet.
     MissingEpoch,
-    /// It contradicts a commit that is held: the author signed two histories.
-    Fork,
+    /// It contradicts what is held of this log: of its own, whose author then signed two histories, or
+    /// of one that it follows.
+    Fork(LogId),
+    /// Its log has ended before it: a fork is proved.
+    Void,
     /// It is not signed by its author, or the author is a stranger, or its log id is not its own.
     Unauthentic(&'static str),
+}
+
+/// Whether what a commit names is here.
+enum Reach {
+    /// It is, or it is void.
+    Held,
+    /// Not yet.
+    Missing,
+    /// Another commit stands in its place.
+    Contradicted,
 }
 
 /// What becomes of one item.
@@ -116,7 +129,8 @@ impl History {
         };
         let base = Arc::new(policy);
         let policy = Arc::clone(&base);
-        let vector = Vector::from_logs(logs);
+        let proofs = Records::new(view).forks()?.into_iter().map(|proof| proof.at());
+        let vector = Vector::from_logs(logs, proofs.map(|at| (at.log, at.seq)).collect());
         // If nothing is due, the first look says so.
         let (lists, has_due) = (Lists::default(), true);
         let checks = Arc::new(CompiledChecks::of(&policy));
@@ -154,6 +168,9 @@ impl History {
     /// [`ReadError`] when the store fails or a value is damaged.
     pub fn place(&self, commit: &Commit, view: &dyn View) -> Result<Place, ReadError> {
         let header = &commit.signed.header;
+        if self.vector.is_void(&header.commit()) {
+            return Ok(Place::Void);
+        }
         let held = self.vector.get(&header.log);
         if held.is_some_and(|held| header.seq <= held.seq) {
             let stored = Records::new(view).header(&header.commit())?;
@@ -179,8 +196,10 @@ impl History {
             (None, Some(_) | None) | (Some(_), Some(_)) => return Ok(Place::MissingCause),
         };
         for followed in &header.follows {
-            if !self.holds(followed, view)? {
-                return Ok(Place::MissingCause);
+            match self.reach(followed, view)? {
+                Reach::Held => {}
+                Reach::Missing => return Ok(Place::MissingCause),
+                Reach::Contradicted => return Ok(Place::Fork(followed.log)),
             }
         }
         if header.epoch > self.roster.height() {
@@ -193,9 +212,8 @@ impl History {
     fn unless_forged(&self, commit: &Commit, held: Option<&LogState>) -> Place {
         let author = held.map(|held| held.node);
         match author.map(|author| self.authenticate(commit, author)) {
-            Some(Place::Next { .. }) => Place::Fork,
+            Some(Place::Next { .. }) | None => Place::Fork(commit.signed.header.log),
             Some(place) => place,
-            None => Place::Fork,
         }
     }
 
@@ -216,27 +234,44 @@ impl History {
         view: &dyn View,
     ) -> Result<Option<Place>, ReadError> {
         let Some(end) = &opening.predecessor else { return Ok(None) };
-        if !self.holds(end, view)? {
-            return Ok(Some(Place::MissingCause));
+        match self.reach(end, view)? {
+            Reach::Held => {}
+            Reach::Missing => return Ok(Some(Place::MissingCause)),
+            Reach::Contradicted => return Ok(Some(Place::Fork(end.log))),
         }
-        let continues = self.vector.get(&end.log).is_some_and(|before| {
-            before.node == opening.node && before.incarnation < opening.incarnation
+        let before = match self.vector.get(&end.log) {
+            Some(before) => Some((before.node, before.incarnation)),
+            // All of it is void; who opened it, the proof says.
+            None => {
+                let proof = Records::new(view).fork(&end.log)?;
+                proof.map(|proof| (proof.opening.node, proof.opening.incarnation))
+            }
+        };
+        let continues = before.is_some_and(|(node, incarnation)| {
+            node == opening.node && incarnation < opening.incarnation
         });
         let wrong = Place::Unauthentic("it does not continue an earlier log of its author");
         Ok((!continues).then_some(wrong))
     }
 
-    /// Whether exactly this commit is held.
-    fn holds(&self, head: &Head, view: &dyn View) -> Result<bool, ReadError> {
-        match self.vector.get(&head.log) {
-            Some(held) if held.seq == head.seq => Ok(held.hash == head.hash),
-            Some(held) if held.seq > head.seq => {
-                let commit = CommitRef { log: head.log, seq: head.seq };
-                let stored = Records::new(view).header(&commit)?;
-                Ok(stored.is_some_and(|stored| stored.hash() == head.hash))
-            }
-            Some(_) | None => Ok(false),
+    /// Whether exactly this commit is held. Nobody waits for one that is void.
+    fn reach(&self, head: &Head, view: &dyn View) -> Result<Reach, ReadError> {
+        let commit = CommitRef { log: head.log, seq: head.seq };
+        if self.vector.is_void(&commit) {
+            return Ok(Reach::Held);
         }
+        let hash = match self.vector.get(&head.log) {
+            Some(held) if held.seq == head.seq => Some(held.hash),
+            Some(held) if held.seq > head.seq => {
+                Records::new(view).header(&commit)?.map(|stored| stored.hash())
+            }
+            Some(_) | None => None,
+        };
+        Ok(match hash {
+            None => Reach::Missing,
+            Some(hash) if hash == head.hash => Reach::Held,
+            Some(_) => Reach::Contradicted,
+        })
     }
 
     /// Judges every item of a commit that is [`Place::Next`].
@@ -484,6 +519,9 @@ impl History {
         records: &Records<'_>,
         rebuilt: &mut Rebuilt,
     ) -> Result<(), ReadError> {
+        if self.vector.is_void(commit) {
+            return Ok(());
+        }
         let damaged = || ReadError::damaged(&layout::commit_key(commit));
         let whole = records.commit(commit)?.ok_or_else(damaged)?;
         let header = &whole.signed.header;

@@ -32,6 +32,10 @@ pub const VECTOR: u8 = b'v';
 pub const INDEX: u8 = b'x';
 /// What a commit follows: by its log and the followed log, newest first.
 pub const FOLLOWED: u8 = b'b';
+/// Proofs that the author of a log forked it, by log.
+pub const FORK: u8 = b'y';
+/// Commits that a fork made void, by log, number and hash: set aside for people.
+pub const ASIDE: u8 = b'z';
 /// Records whose golden record has a conflict.
 pub const CONFLICT: u8 = b'k';
 /// Records held because of a defect.
@@ -96,6 +100,24 @@ pub fn feed_key(position: u64) -> Vec<u8> {
 #[must_use]
 pub fn vector_key(log: &LogId) -> Vec<u8> {
     join(VECTOR, &[log.as_bytes()])
+}
+
+/// The key of the proof that a log was forked.
+#[must_use]
+pub fn fork_key(log: &LogId) -> Vec<u8> {
+    join(FORK, &[log.as_bytes()])
+}
+
+/// The prefix of the void commits of a log.
+#[must_use]
+pub fn aside_prefix(log: &LogId) -> Vec<u8> {
+    join(ASIDE, &[log.as_bytes()])
+}
+
+/// The key of a void commit.
+#[must_use]
+pub fn aside_key(commit: &CommitRef, hash: &[u8; 32]) -> Vec<u8> {
+    join(ASIDE, &[commit.log.as_bytes(), &commit.seq.to_be_bytes(), hash])
 }
 
 /// The key under which a commit's log notes how far it followed another log. The number counts down,

@@ -48,6 +48,8 @@ pub const POLICY_BYTES_MAX: usize = 512 << 10;
 pub const POLICY_SIGNATURES_MAX: usize = 64;
 /// Entries of a vector in one frame.
 pub const VECTOR_ENTRIES_MAX: usize = 20_000;
+/// Headers that a node shows of its branch of a log; a longer one is compared in as many steps.
+pub const BRANCH_HEADERS_MAX: usize = 256;
 /// Peers by whose links a relay decides whom to spare.
 pub const LINKED_MAX: usize = MEMBERS_MAX;
 /// Alarms kept for the operator.

@@ -83,6 +83,10 @@ pub(crate) struct Link {
     pub(crate) owed_at_ms: Option<u64>,
     /// When the peer was last told our vector.
     pub(crate) told_at_ms: Option<u64>,
+    /// When the peer was last shown our branch of a log.
+    pub(crate) branch_shown_ms: Option<u64>,
+    /// When the peer was last told of the forks that are known here.
+    pub(crate) forks_told_ms: Option<u64>,
     /// When commits last moved, or the vectors were last compared.
     pub(crate) progress_ms: u64,
     /// Application bytes sent.
@@ -106,6 +110,8 @@ impl Link {
             linked_told: Vec::new(),
             owed_at_ms: None,
             told_at_ms: None,
+            branch_shown_ms: None,
+            forks_told_ms: None,
             progress_ms: now_ms,
             sent: 0,
             received: 0,

@@ -14,6 +14,7 @@ use crdt_model::survivorship::resolve;
 use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
+use super::fork::ForkProof;
 use super::layout::{self, Lookup};
 use super::roster::Roster;
 use super::state::State;
@@ -41,6 +42,9 @@ pub enum Cause {
     Policy(u32),
     /// A member was revoked by the roster of this height.
     Roster(u64),
+    /// The author of this log was found to have signed two histories in it; also the place of each
+    /// commit that is void since.
+    Fork(LogId),
 }
 
 impl Cause {
@@ -49,7 +53,7 @@ impl Cause {
     pub const fn commit(&self) -> Option<&CommitRef> {
         match self {
             Self::Commit(commit) => Some(commit),
-            Self::Policy(_) | Self::Roster(_) => None,
+            Self::Policy(_) | Self::Roster(_) | Self::Fork(_) => None,
         }
     }
 }
@@ -208,6 +212,40 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// The proofs of forks, in the order of the logs.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn forks(&self) -> Page<ForkProof> {
+        let pairs = self.0.scan(&[layout::FORK], &[layout::FORK], usize::MAX)?;
+        let read = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            ForkProof::decode(value).map_err(|_| ReadError::damaged(key))
+        };
+        pairs.iter().map(read).collect()
+    }
+
+    /// The proof that a log was forked.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn fork(&self, log: &LogId) -> Result<Option<ForkProof>, ReadError> {
+        self.read(&layout::fork_key(log), |bytes| ForkProof::decode(bytes).ok())
+    }
+
+    /// The commits of a log that were held here and are void, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As [`Self::golden`].
+    pub fn set_aside(&self, log: &LogId) -> Page<Commit> {
+        let prefix = layout::aside_prefix(log);
+        let pairs = self.0.scan(&prefix, &prefix, usize::MAX)?;
+        let read = |(key, value): &(Vec<u8>, Vec<u8>)| {
+            let read = Commit::decode_first(value).map_err(|_| ReadError::damaged(key));
+            read.map(|(commit, _)| commit)
+        };
+        pairs.iter().map(read).collect()
+    }
+
     /// The roster.
     ///
     /// # Errors
@@ -241,7 +279,9 @@ impl<'a> Records<'a> {
         let state = self.read(layout::STATE, |bytes| State::decode(bytes).ok())?;
         let last = self.0.last(&[layout::FEED])?;
         let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
-        Ok(last.saturating_sub(state.map_or(0, |state| state.derived)))
+        // The mark was set when commits counted that a fork made void later.
+        let derived = state.map_or(0, |state| state.derived.saturating_sub(state.void));
+        Ok(last.saturating_sub(derived))
     }
 
     /// Customers in the order of their ids, from the one after `after` on.

@@ -14,6 +14,8 @@ pub struct State {
     pub feed: u64,
     /// How many feed entries no commit made: a change of policy or a revocation did.
     pub derived: u64,
+    /// How many of those were commits that a fork made void.
+    pub void: u64,
     /// The newest time that was issued here or heard of within the bound.
     pub clock: Hlc,
     /// Customers held.
@@ -47,7 +49,7 @@ impl State {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        out.number(self.feed).number(self.derived).fixed64(self.clock.as_u64());
+        out.number(self.feed).number(self.derived).number(self.void).fixed64(self.clock.as_u64());
         out.number(self.records).number(self.conflicted).number(self.quarantined);
         out.raw(&self.golden.to_bytes()).number(self.policy_height).raw(&self.rules);
         match &self.resolving {
@@ -67,6 +69,7 @@ impl State {
         let state = Self {
             feed: reader.number()?,
             derived: reader.number()?,
+            void: reader.number()?,
             clock: Hlc::from_u64(reader.fixed64()?).ok_or(CodecError::Number)?,
             records: reader.number()?,
             conflicted: reader.number()?,

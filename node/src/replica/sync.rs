@@ -58,6 +58,11 @@ impl Replica {
                 Ok(())
             }
             Frame::Heartbeat(beat) => self.heartbeat(turn, id, node, &beat),
+            Frame::Branch(headers) => self.branch(turn, headers),
+            Frame::Fork(proof) => {
+                self.fork(turn, Some(id), &proof)?;
+                self.pump_all(turn)
+            }
             Frame::Linked(keys) => {
                 if let Some(link) = self.links.get_mut(&id) {
                     link.linked = keys.into_iter().collect();
@@ -181,9 +186,11 @@ impl Replica {
     ) -> Outcome {
         let held = held_by_peer(&self.history.vector, told);
         let ours = &self.history.vector;
-        let ahead = told.iter().fold(0_u64, |ahead, entry| {
-            ahead.saturating_add(entry.seq.saturating_sub(ours.seq(&entry.log)))
-        });
+        let counts = |entry: &ToldLog| {
+            let end = ours.forks().get(&entry.log).map_or(u64::MAX, |void| void - 1);
+            entry.seq.min(end).saturating_sub(ours.seq(&entry.log))
+        };
+        let ahead = told.iter().fold(0_u64, |ahead, entry| ahead.saturating_add(counts(entry)));
         let forked = told.iter().find(|entry| {
             let state = ours.get(&entry.log);
             state.is_some_and(|state| state.seq == entry.seq && first_8(&state.hash) != entry.hash)
@@ -200,8 +207,9 @@ impl Replica {
         link.pending.clear();
         link.compared = true;
         let told_lately = link.told_at_ms.is_some_and(|at| turn.now_ms < at + STALL_MS);
+        self.tell_forks(turn, id)?;
         if let Some(log) = forked {
-            self.fork(turn, log);
+            self.show_branch(turn, id, &log)?;
         }
         if ahead == 0 {
             self.caught_up();
@@ -210,17 +218,6 @@ impl Replica {
             self.tell_vector(turn, id);
         }
         self.pump(turn, id)
-    }
-
-    fn fork(&mut self, turn: &mut Turn<'_>, log: LogId) {
-        let author = self.history.vector.get(&log).map(|held| held.node.to_string());
-        let author = author.unwrap_or_else(|| "unknown".to_owned());
-        self.alarm(
-            turn,
-            format!(
-                "node {author} signed two different histories in log {log}: its key is in use twice or stolen; revoke it (`concord network revoke`)"
-            ),
-        );
     }
 
     fn commits(&mut self, turn: &mut Turn<'_>, id: LinkId, commits: &[Commit]) -> Outcome {
@@ -244,7 +241,13 @@ impl Replica {
                 }
                 Place::Known | Place::MissingEpoch => {}
                 Place::MissingCause => gap = true,
-                Place::Fork => self.fork(turn, at.log),
+                Place::Void | Place::Fork(_) => {
+                    outcome = self.forked(turn, id, &place, commit);
+                    if outcome.is_err() {
+                        break;
+                    }
+                    continue;
+                }
                 Place::Unauthentic(why) => {
                     fault = Some(format!("commit {at} is refused: {why}"));
                     break;
@@ -276,6 +279,24 @@ impl Replica {
         }
         let pumped = self.pump_all(turn);
         outcome.and(pumped)
+    }
+
+    /// A commit contradicts what is held, or stands where its log has ended. Beside the one that is
+    /// held under its number it is the proof of a fork.
+    fn forked(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: LinkId,
+        place: &Place,
+        commit: &Commit,
+    ) -> Outcome {
+        let Place::Fork(log) = place else { return self.tell_forks(turn, id) };
+        let at = commit.signed.header.commit();
+        let ours = Records::new(&turn.view).header(&at)?;
+        match ours.filter(|ours| at.log == *log && ours.hash() != commit.signed.hash()) {
+            Some(ours) => self.contradicted(turn, ours, commit.signed.clone()),
+            None => self.show_branch(turn, id, log),
+        }
     }
 
     fn told_lately(&self, turn: &Turn<'_>, id: LinkId) -> bool {

@@ -9,6 +9,7 @@ mod contact;
 mod damage;
 mod excess;
 mod folding;
+mod forks;
 mod governance;
 mod histories;
 mod net;

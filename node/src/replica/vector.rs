@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crdt_model::id::LogId;
+use crdt_model::id::{CommitRef, LogId};
 
 use super::codec::{CodecError, Reader, Writer};
 use super::commit::{Hash, Head, Header};
@@ -77,13 +77,59 @@ impl LogState {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vector {
     logs: BTreeMap<LogId, LogState>,
+    /// Logs whose author forked them, with the first number that is void.
+    forks: BTreeMap<LogId, u64>,
 }
 
 impl Vector {
     /// Puts back what was stored.
     #[must_use]
-    pub const fn from_logs(logs: BTreeMap<LogId, LogState>) -> Self {
-        Self { logs }
+    pub const fn from_logs(logs: BTreeMap<LogId, LogState>, forks: BTreeMap<LogId, u64>) -> Self {
+        Self { logs, forks }
+    }
+
+    /// Logs whose author forked them, with the first number that is void.
+    #[must_use]
+    pub const fn forks(&self) -> &BTreeMap<LogId, u64> {
+        &self.forks
+    }
+
+    /// Whether a commit stands where its log has ended, because its author signed another one there or
+    /// before.
+    #[must_use]
+    pub fn is_void(&self, commit: &CommitRef) -> bool {
+        self.forks.get(&commit.log).is_some_and(|end| commit.seq >= *end)
+    }
+
+    /// Ends a log before a place; `before` is the hash of the commit that stands there last. Gives the
+    /// logs whose state changed: this one, and one that it had gone on from.
+    pub(crate) fn end(&mut self, at: CommitRef, before: Option<Hash>) -> Vec<LogId> {
+        self.forks.insert(at.log, at.seq);
+        let Some(held) = self.logs.get_mut(&at.log).filter(|held| held.seq >= at.seq) else {
+            return Vec::new();
+        };
+        let mut changed = vec![at.log];
+        match before {
+            Some(hash) => (held.seq, held.hash) = (at.seq - 1, hash),
+            None => {
+                let predecessor = held.predecessor;
+                self.logs.remove(&at.log);
+                changed.extend(predecessor.map(|end| end.log));
+                if let Some(end) = predecessor {
+                    self.seal_again(&end.log);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Finds anew the furthest end that a successor names for a log.
+    fn seal_again(&mut self, log: &LogId) {
+        let ends = self.logs.values().filter_map(|held| held.predecessor);
+        let furthest = ends.filter(|end| end.log == *log).map(|end| end.seq).max();
+        if let Some(held) = self.logs.get_mut(log) {
+            held.sealed_at = furthest;
+        }
     }
 
     /// Every log held, in the order of the ids.
@@ -147,6 +193,9 @@ impl Vector {
         let mut hasher = blake3::Hasher::new_derive_key("concord 2026 history digest");
         for (log, state) in self.unfolded() {
             hasher.update(log.as_bytes()).update(&state.seq.to_be_bytes()).update(&state.hash);
+        }
+        for (log, end) in &self.forks {
+            hasher.update(b"fork").update(log.as_bytes()).update(&end.to_be_bytes());
         }
         *hasher.finalize().as_bytes()
     }

@@ -1,5 +1,5 @@
 //! Somebody with the key of a member who sends garbage, and commits that are well signed and break
-//! every other rule.
+//! every other rule. Some liars sign two histories and tell each peer one of them.
 
 use crdt_model::id::{LogId, RecordId, SourceName};
 use crdt_model::normalize::RULESET;
@@ -18,7 +18,9 @@ use crate::replica::records::Records;
 /// Commits of one liar, at most: enough to see what they do.
 const COMMITS_MAX: usize = 40;
 /// The log in which it lies, counted far beyond those of its replica.
-const INCARNATION: u64 = 1_000_000;
+pub(super) const INCARNATION: u64 = 1_000_000;
+/// After how many commits it parts, if it does.
+const COMMON: u64 = 3;
 
 /// A hostile node, on top of the replica that it keeps up as a disguise.
 #[derive(Debug)]
@@ -26,6 +28,15 @@ pub(super) struct Liar {
     key: NodeKey,
     random: Numbers,
     opening: Opening,
+    /// Its histories; the same one twice until it parts.
+    branches: [Branch; 2],
+    /// Whether it parts.
+    parts: bool,
+}
+
+/// What it tells some of its peers.
+#[derive(Debug, Default, Clone)]
+struct Branch {
     last: Option<Head>,
     /// Its commits, said again and again: some of its frames are broken.
     said: Vec<Commit>,
@@ -35,7 +46,9 @@ impl Liar {
     pub(super) fn new(key: NodeKey, seed: u64) -> Self {
         let opening =
             Opening { node: key.id(), incarnation: INCARNATION, nonce: seed, predecessor: None };
-        Self { key, random: Numbers::new(seed), opening, last: None, said: Vec::new() }
+        let mut random = Numbers::new(seed);
+        let parts = random.one_in(2);
+        Self { key, random, opening, branches: Default::default(), parts }
     }
 
     /// Breaks some of the frames.
@@ -51,9 +64,10 @@ impl Liar {
         }
     }
 
-    /// What it says now, beside what its replica says.
+    /// What it says now to one of two halves of its peers, beside what its replica says.
     pub(super) fn frames(
         &mut self,
+        half: usize,
         now_ms: u64,
         replica: &Replica,
         view: &dyn View,
@@ -61,14 +75,36 @@ impl Liar {
         if !self.random.one_in(20) {
             return Vec::new();
         }
-        if self.said.len() < COMMITS_MAX {
-            let commit = self.commit(now_ms, replica, view);
-            self.said.extend(commit);
+        let half = half % 2;
+        if self.branches[half].said.len() < COMMITS_MAX {
+            let last = self.branches[half].last;
+            if let Some(commit) = self.commit(last, now_ms, replica, view) {
+                self.go_on(half, &commit);
+            }
         }
-        vec![Frame::Commits(self.said.clone()).encode()]
+        vec![Frame::Commits(self.branches[half].said.clone()).encode()]
     }
 
-    fn commit(&mut self, now_ms: u64, replica: &Replica, view: &dyn View) -> Option<Commit> {
+    /// Takes up a commit: in both histories as long as they are one.
+    fn go_on(&mut self, half: usize, commit: &Commit) {
+        let header = &commit.signed.header;
+        let head = Head { log: header.log, seq: header.seq, hash: commit.signed.hash() };
+        let is_common = !self.parts || header.seq <= COMMON;
+        for (at, branch) in self.branches.iter_mut().enumerate() {
+            if at == half || is_common {
+                branch.last = Some(head);
+                branch.said.push(commit.clone());
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        last: Option<Head>,
+        now_ms: u64,
+        replica: &Replica,
+        view: &dyn View,
+    ) -> Option<Commit> {
         let roster = &replica.history().roster;
         let network = roster.network_id();
         let log: LogId = self.opening.log_id(&network);
@@ -81,11 +117,11 @@ impl Liar {
         follows.sort();
         let header = Header {
             log,
-            seq: self.last.map_or(0, |last| last.seq) + 1,
-            previous: self.last.map_or([0; 32], |last| last.hash),
+            seq: last.map_or(0, |last| last.seq) + 1,
+            previous: last.map_or([0; 32], |last| last.hash),
             time: Hlc::from_ms(now_ms),
             epoch: roster.height(),
-            opening: self.last.is_none().then_some(self.opening),
+            opening: last.is_none().then_some(self.opening),
             follows,
             provenance: [0; 32],
             items: Vec::new(),
@@ -94,10 +130,7 @@ impl Liar {
         let provenance = Provenance { principal: "nobody".to_owned(), ..Provenance::default() };
         let note = Note { source, ruleset: RULESET, provenance };
         let draft = Draft { header, note, items: vec![self.item(view)?] };
-        let commit = draft.sign(&network, |message| self.key.sign(message));
-        let header = &commit.signed.header;
-        self.last = Some(Head { log: header.log, seq: header.seq, hash: commit.signed.hash() });
-        Some(commit)
+        Some(draft.sign(&network, |message| self.key.sign(message)))
     }
 
     /// A change that somebody else made, as it was or damaged, or plain noise.

@@ -554,7 +554,9 @@ impl<'a> World<'a> {
         let local_ms = self.local_ms(at);
         let node = &mut self.nodes[at];
         let (Some(replica), Some(liar)) = (&node.replica, &mut node.liar) else { return };
-        let frames = liar.frames(local_ms, replica, &node.disk.view());
+        // Each peer hears one history; which, its place among the nodes says.
+        let half = self.network.other_end(link, at).unwrap_or_default();
+        let frames = liar.frames(half, local_ms, replica, &node.disk.view());
         for frame in frames {
             self.send(at, link, frame);
         }

@@ -16,7 +16,7 @@ use super::report;
 use super::tree::{Source, root, sources};
 
 /// The files that decide which bytes travel.
-const WIRE: [&str; 5] = ["codec", "commit", "frame", "roster", "vector"];
+const WIRE: [&str; 6] = ["codec", "commit", "fork", "frame", "roster", "vector"];
 
 /// The spans of inline code of a document, with their lines; nothing of fenced blocks.
 fn spans(source: &Source) -> Vec<(usize, &str)> {
@@ -360,6 +360,7 @@ limits!(
     POLICY_BYTES_MAX,
     POLICY_SIGNATURES_MAX,
     VECTOR_ENTRIES_MAX,
+    BRANCH_HEADERS_MAX,
     LINKED_MAX,
     ALARMS_MAX,
     HEARTBEAT_MS,

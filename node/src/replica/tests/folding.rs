@@ -158,7 +158,7 @@ fn union(a: &Vector, b: &Vector) -> Vector {
         }
         held.sealed_at = held.sealed_at.max(state.sealed_at);
     }
-    Vector::from_logs(logs)
+    Vector::from_logs(logs, BTreeMap::new())
 }
 
 proptest! {

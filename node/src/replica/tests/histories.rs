@@ -300,7 +300,7 @@ fn deliver(commits: &[Commit], whole: &Roster, end_ms: u64, seed: u64) -> Memory
                 stuck = 0;
             }
             Place::Known | Place::MissingCause | Place::MissingEpoch => stuck += 1,
-            other @ (Place::Fork | Place::Unauthentic(_)) => panic!("{other:?}"),
+            other @ (Place::Fork(_) | Place::Void | Place::Unauthentic(_)) => panic!("{other:?}"),
         }
     }
     let ops = history.adopt(whole.clone(), &store).unwrap();

@@ -451,6 +451,8 @@ pub(super) fn frame_told(bytes: &[u8]) -> String {
             format!("ack {}", seqs.join(" "))
         }
         Ok(Frame::Heartbeat(_)) => "heartbeat".to_owned(),
+        Ok(Frame::Branch(headers)) => format!("branch of {}", headers.len()),
+        Ok(Frame::Fork(_)) => "fork".to_owned(),
         Ok(Frame::Linked(keys)) => format!("linked {}", keys.len()),
         Err(error) => format!("garbage: {error}"),
     }

@@ -7,22 +7,35 @@ use crdt_model::id::LogId;
 use super::{EndNode, Invariant, Seen, Verdict};
 use crate::kv::{Memory, Op, View as _};
 use crate::replica::commit::SignedHeader;
+use crate::replica::fork::ForkProof;
 use crate::replica::layout;
+use crate::replica::records::Records;
 
 #[derive(Debug)]
 pub(super) struct Causality {
     /// How far each node holds each log.
     held: Vec<BTreeMap<LogId, u64>>,
+    /// From where on each node knows a log to be void: nobody waits for that.
+    void: Vec<BTreeMap<LogId, u64>>,
 }
 
 impl Causality {
     pub(super) fn new(nodes: usize) -> Self {
-        Self { held: vec![BTreeMap::new(); nodes] }
+        Self { held: vec![BTreeMap::new(); nodes], void: vec![BTreeMap::new(); nodes] }
     }
 
     fn wrote(&mut self, node: usize, ops: &[Op]) -> Verdict {
         for op in ops {
-            let Op::Put(key, value) = op else { continue };
+            let (key, value) = match op {
+                Op::Put(key, value) => (key, value),
+                Op::Delete(key) => {
+                    self.deleted(node, key);
+                    continue;
+                }
+            };
+            if key.first() == Some(&layout::FORK) {
+                self.ended(node, value)?;
+            }
             if key.first() != Some(&layout::COMMIT) {
                 continue;
             }
@@ -31,7 +44,8 @@ impl Causality {
             let held = &mut self.held[node];
             let predecessor = header.opening.and_then(|opening| opening.predecessor);
             for cause in header.follows.iter().chain(&predecessor) {
-                if held.get(&cause.log).copied().unwrap_or(0) < cause.seq {
+                let is_void = self.void[node].get(&cause.log).is_some_and(|end| *end <= cause.seq);
+                if !is_void && held.get(&cause.log).copied().unwrap_or(0) < cause.seq {
                     return Err(format!("it stored {} before its cause", header.commit()));
                 }
             }
@@ -43,6 +57,20 @@ impl Causality {
         Ok(())
     }
 
+    fn ended(&mut self, node: usize, proof: &[u8]) -> Verdict {
+        let proof = ForkProof::decode(proof).map_err(|error| error.to_string())?;
+        self.void[node].insert(proof.at().log, proof.at().seq);
+        Ok(())
+    }
+
+    /// Commits go only where a log has ended, the first of them first.
+    fn deleted(&mut self, node: usize, key: &[u8]) {
+        let commit = layout::commit_in(key, 1).filter(|_| key.first() == Some(&layout::COMMIT));
+        let Some(commit) = commit else { return };
+        let held = self.held[node].entry(commit.log).or_default();
+        *held = (commit.seq - 1).min(*held);
+    }
+
     fn resumed(&mut self, node: usize, disk: &Memory) {
         let held = &mut self.held[node];
         held.clear();
@@ -51,6 +79,10 @@ impl Causality {
                 let seq = held.entry(commit.log).or_default();
                 *seq = commit.seq.max(*seq);
             }
+        }
+        self.void[node].clear();
+        for proof in Records::new(disk).forks().unwrap_or_default() {
+            self.void[node].insert(proof.at().log, proof.at().seq);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{EndNode, Invariant, Seen, Verdict};
 use crate::kv::{Op, View as _};
 use crate::replica::layout;
+use crate::replica::records::{Cause, FeedEntry};
 
 #[derive(Debug)]
 pub(super) struct Feed {
@@ -28,11 +29,17 @@ impl Invariant for Feed {
         }
         let Seen::Wrote { node, ops } = seen else { return Ok(()) };
         for op in *ops {
-            let Op::Put(key, _) = op else { continue };
+            let Op::Put(key, value) = op else { continue };
             if key.first() != Some(&layout::FEED) {
                 continue;
             }
             let position = layout::number_in(key, 1).unwrap_or(0);
+            let entry: Option<FeedEntry> = serde_json::from_slice(value).ok();
+            let is_void = entry.is_some_and(|entry| matches!(entry.cause, Cause::Fork(_)));
+            if is_void && position <= self.last[*node] {
+                // The place of a commit that does not count any more.
+                continue;
+            }
             if position != self.last[*node] + 1 {
                 return Err(format!("feed entry {position} comes after {}", self.last[*node]));
             }

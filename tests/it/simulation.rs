@@ -1,6 +1,6 @@
 //! Regions in virtual time: whatever breaks, every invariant holds and what is mended agrees.
 //!
-//! `CONCORD_SEEDS=10000` runs so many seeds of the swarm instead of 300.
+//! `CONCORD_SEEDS=10000` runs so many seeds of each swarm instead of 300 and 40.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,10 +8,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use node::simulation::report::html;
-use node::simulation::{Length, Outcome, Scenario, ScenarioError, replay, shrink, simulate};
+use node::simulation::{Length, Outcome, Scenario, ScenarioError, What, replay, shrink, simulate};
 
 /// Seeds of the swarm in a plain run.
 const SEEDS: u64 = 300;
+/// Seeds of the swarm with liars.
+const LYING_SEEDS: u64 = 40;
 /// Seeds that once failed, kept for ever.
 ///
 /// 52: what a lost disk had was held by a node outside the core alone. 283: a link came up again after
@@ -23,6 +25,11 @@ fn scenario(name: &str) -> Scenario {
     let path = root.join("../examples/scenarios").join(name).with_extension("toml");
     let text = std::fs::read_to_string(&path).unwrap();
     Scenario::read(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn seeds(plain: u64) -> u64 {
+    let seeds = std::env::var("CONCORD_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    seeds.unwrap_or(plain)
 }
 
 /// Runs the seeds on every processor, and fails with the first that breaks something.
@@ -54,9 +61,7 @@ fn all_hold(scenario: &Scenario, seeds: impl Iterator<Item = u64>) -> Vec<Outcom
 
 #[test]
 fn five_regions_hold_under_whatever_a_seed_draws() {
-    let seeds = std::env::var("CONCORD_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
-    let seeds = seeds.unwrap_or(SEEDS);
-    let outcomes = all_hold(&scenario("swarm"), (1..=seeds).chain(ONCE_FAILED));
+    let outcomes = all_hold(&scenario("swarm"), (1..=seeds(SEEDS)).chain(ONCE_FAILED));
     // A run in which nothing broke is no evidence, and faults must meet each other.
     let mut fired: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in &outcomes {
@@ -68,6 +73,19 @@ fn five_regions_hold_under_whatever_a_seed_draws() {
     assert_eq!(fired.keys().copied().collect::<Vec<_>>(), kinds);
     let rare = fired.values().find(|runs| **runs * 5 < outcomes.len());
     assert_eq!(rare, None, "a fault fires in less than a fifth of the runs: {fired:?}");
+}
+
+/// Whoever has stolen a key, garbles frames, breaks rules and signs two histories: the others agree,
+/// on what they show and on what they set aside.
+#[test]
+fn liars_among_five_regions_split_nobody() {
+    let mut lying = scenario("swarm");
+    let faults = &mut lying.swarm.as_mut().unwrap().faults;
+    *faults =
+        vec![What::Hostile, What::Cut, What::CutOneWay, What::Crash, What::Restore, What::Backup];
+    let outcomes = all_hold(&lying, 1..=seeds(LYING_SEEDS));
+    let forked = outcomes.iter().filter(|outcome| outcome.faults.contains_key("fork")).count();
+    assert!(forked > 5, "a fork was proved in {forked} runs");
 }
 
 /// Edits by the thousand on the same customers: equal histories show equal golden records at every

@@ -260,6 +260,8 @@ impl<'a> Batch<'a> {
             self.state.golden.remove(&quarantine_element(&item));
             let key = layout::quarantine_key(&item.record, &item.commit, item.index);
             self.ops.push(Op::Delete(key));
+            // What the store still shows while this batch is made counts among its issues.
+            self.due(&item.record);
         }
         for item in &rebuilt.quarantined {
             self.quarantine(item);

@@ -30,6 +30,8 @@ pub(super) struct Measures {
     wire: BTreeMap<(usize, usize), (u64, u64)>,
     staleness: Vec<(u64, Vec<u64>)>,
     faults: BTreeMap<What, u64>,
+    /// Proofs of forks that nodes took.
+    forks: u64,
     timeline: Vec<Moment>,
 }
 
@@ -46,6 +48,10 @@ impl Measures {
 
     pub(super) fn fired(&mut self, what: What) {
         *self.faults.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn forked(&mut self) {
+        self.forks += 1;
     }
 
     pub(super) fn tell(&mut self, moment: Moment) {
@@ -134,7 +140,10 @@ impl Measures {
     }
 
     pub(super) fn faults(&self) -> BTreeMap<String, u64> {
-        self.faults.iter().map(|(what, count)| (what.to_string(), *count)).collect()
+        let fired = self.faults.iter().map(|(what, count)| (what.to_string(), *count));
+        // A liar that signed two histories, and was found out.
+        let forks = (self.forks > 0).then(|| ("fork".to_owned(), self.forks));
+        fired.chain(forks).collect()
     }
 
     pub(super) fn into_told(self) -> (Vec<Heal>, Vec<Moment>) {

@@ -24,6 +24,7 @@ use crate::identity::NodeKey;
 use crate::kv::{Memory, Op};
 use crate::replica::action::Action;
 use crate::replica::event::{Answer, Event, LinkId, Ticket, WriteRequest};
+use crate::replica::layout;
 use crate::replica::limits::HEARTBEAT_MS;
 use crate::replica::node_id::NodeId;
 use crate::replica::roster::{Member, Roster, RosterError};
@@ -288,6 +289,9 @@ impl<'a> World<'a> {
     fn wrote(&mut self, at: usize, ops: Vec<Op>) {
         for op in &ops {
             self.trace.update(op.key());
+            if op.key().first() == Some(&layout::FORK) {
+                self.measures.forked();
+            }
         }
         self.show(Some(at), &Seen::Wrote { node: at, ops: &ops });
         self.nodes[at].disk.write(ops);

@@ -11,6 +11,7 @@ mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod disk_full; // a disk that fills up under a node: one sentence, an exit code, nothing lost
 mod examples; // every example runs and ends as it says
 mod governance; // the policy from a governor's file to every node, requests and approvals across regions
+mod hostile; // mutants of everything that travels: no panic, one verdict, nothing harmed
 mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concurrency
 mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing

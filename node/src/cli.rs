@@ -23,6 +23,7 @@ mod issues;
 mod network;
 mod peers;
 mod policy;
+mod repair;
 mod report;
 mod requests;
 mod run;
@@ -116,6 +117,8 @@ enum Command {
     Export(export::Args),
     /// Check the store of a stopped node: signatures, chains, golden records
     Verify(verify::Args),
+    /// Make the damaged store of a stopped node anew from what of it is sound
+    Repair(repair::Args),
     /// Run regions in virtual time: see what a cut, a crash or a lost disk does before it happens
     Simulate(simulate::Args),
     /// Start three nodes here, cut one off, write on both sides, heal, and show what became of it
@@ -177,6 +180,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
+        Command::Repair(args) => repair::run(&args, context),
         Command::Simulate(args) => simulate::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
         Command::Completions(args) => completions::run(&args),

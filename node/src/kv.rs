@@ -50,9 +50,8 @@ impl Op {
 pub enum ReadError {
     /// The bytes under this key are not the ones that were written.
     #[error(
-        "The stored entry {} is damaged: its checksum does not match. Run `concord verify`. What a \
-         record shows is made again from its commits with its next change; when it names a commit, move the \
-         store away and start the node again: it fetches everything from its peers.",
+        "The stored entry {} is damaged: its checksum does not match. Stop the node and run \
+         `concord repair`: it makes the store anew from what is sound, and the peers give back the rest.",
         ShowKey(key)
     )]
     Damaged {

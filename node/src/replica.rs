@@ -31,6 +31,7 @@ pub mod numbers;
 mod peers;
 mod permission;
 pub mod records;
+pub mod repair;
 mod resolving;
 pub mod roster;
 pub mod state;

@@ -7,6 +7,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod cli; // the real program: what it makes, what it refuses and with which exit code
+mod damage; // stores damaged behind the program: said, repaired, fetched back from the peers
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod disk_full; // a disk that fills up under a node: one sentence, an exit code, nothing lost
 mod examples; // every example runs and ends as it says

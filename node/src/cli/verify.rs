@@ -116,7 +116,7 @@ fn behind(dir: &Path, store: crate::store::StoreId, commits: u64) -> Option<Stri
     }
 }
 
-fn spinner() -> ProgressBar {
+pub(super) fn spinner() -> ProgressBar {
     // Hidden by itself when nobody looks.
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {

@@ -26,6 +26,7 @@ use crate::replica::event::{
     Effect, Precondition, Provenance, RecordReceipt, RecordWrite, WriteOutcome, WriteRefusal,
     WriteRequest,
 };
+use crate::replica::history::sound_document;
 
 /// The media type of JSON Lines.
 pub(crate) const JSON_LINES: &str = "application/x-ndjson";
@@ -235,7 +236,7 @@ async fn check(app: &App, lines: Vec<Line>) -> ApiResult<Vec<BulkAnswer>> {
                 Ok(parsed) => parsed,
                 Err(errors) => return Ok(BulkAnswer::refused(line.number, errors)),
             };
-            let document = records.document(&record)?;
+            let document = sound_document(&records, &record)?;
             Ok(BulkAnswer {
                 line: line.number,
                 id: Some(record.to_string()),

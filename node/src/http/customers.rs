@@ -25,6 +25,7 @@ use super::golden::{
     values_of,
 };
 use super::views::{ClaimView, ExplanationView, Witness};
+use crate::replica::history::sound_document;
 use crate::replica::layout::{Lookup, index_keys};
 use crate::replica::records::Records;
 
@@ -311,7 +312,7 @@ impl Search<'_> {
                 let last = found.last().map(|(_, golden)| golden.record);
                 return Ok((found, last));
             }
-            let Some(document) = self.records.document(record)? else { continue };
+            let Some(document) = sound_document(&self.records, record)? else { continue };
             let version = document.version();
             let golden = self.records.golden(record)?.filter(|golden| self.matches(golden));
             found.extend(golden.map(|golden| (version, golden)));
@@ -383,7 +384,7 @@ pub(crate) fn newest(
     records: Records<'_>,
     record: RecordId,
 ) -> ApiResult<Option<(Version, GoldenRecord)>> {
-    let Some(document) = records.document(&record)? else { return Ok(None) };
+    let Some(document) = sound_document(&records, &record)? else { return Ok(None) };
     let version = document.version();
     Ok(records.golden(&record)?.map(|golden| (version, golden)))
 }

@@ -17,6 +17,7 @@ use serde_json::Value as Json;
 
 use super::error::{self, ApiError, ApiResult, ChangedView};
 use super::views::json_of;
+use crate::replica::history::sound_document;
 use crate::replica::records::Records;
 
 /// The values of a record on a day.
@@ -91,7 +92,7 @@ pub(crate) fn unknown(record: &RecordId) -> ApiError {
 
 /// The document of a customer.
 pub(crate) fn document_of(records: Records<'_>, record: &RecordId) -> ApiResult<CustomerDocument> {
-    records.document(record)?.ok_or_else(|| unknown(record))
+    sound_document(&records, record)?.ok_or_else(|| unknown(record))
 }
 
 /// The claims of a document, now or as of a version.

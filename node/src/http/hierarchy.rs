@@ -19,6 +19,7 @@ use super::error::{ApiResult, Problem};
 use super::extract::{Id, Params};
 use super::golden::document_of;
 use crate::kv::ReadError;
+use crate::replica::history::sound_document;
 use crate::replica::records::Records;
 
 /// The place of a customer in its hierarchy.
@@ -163,7 +164,7 @@ impl<'a> Surroundings<'a> {
         if let Some(known) = self.places.borrow().get(record) {
             return *known;
         }
-        let document = self.records.document(record).unwrap_or_else(|error| {
+        let document = sound_document(&self.records, record).unwrap_or_else(|error| {
             self.failed.set(Some(error));
             None
         });

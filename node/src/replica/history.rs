@@ -552,6 +552,26 @@ impl History {
     }
 }
 
+/// The document of a record for readers, made again from its commits where the stored one is damaged:
+/// one that is damaged must not keep anybody from the others.
+///
+/// # Errors
+/// [`ReadError`] when the store fails or a commit is damaged.
+pub fn sound_document(
+    records: &Records<'_>,
+    record: &RecordId,
+) -> Result<Option<CustomerDocument>, ReadError> {
+    match records.document(record) {
+        Err(error @ ReadError::Damaged { .. }) => {
+            let roster = records.roster()?.ok_or(error)?;
+            let history = History::load(records.view(), roster, Policy::built_in())?;
+            let document = history.rebuild(record, records.view())?.document;
+            Ok((!document.is_empty()).then_some(document))
+        }
+        other => other,
+    }
+}
+
 /// What a longer roster gives: the state, whether records became due, and the batch.
 type Adopted = (State, bool, Vec<Op>);
 

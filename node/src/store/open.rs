@@ -69,8 +69,8 @@ pub enum OpenError {
     },
     /// The files are damaged beyond what the engine can read.
     #[error(
-        "The store in {} is damaged and cannot be opened: {reason}. Move this directory away and keep it, then \
-         start the node again: it begins with an empty store and fetches its records from its peers.",
+        "The store in {} is damaged and cannot be opened: {reason}. Run `concord repair`: it keeps \
+         this directory under another name, and the node fetches its records from its peers.",
         dir.display()
     )]
     Damaged {

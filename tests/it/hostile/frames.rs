@@ -41,7 +41,7 @@ pub(crate) fn batch(seed: u64, cases: u64, case: &Cell<u64>) {
         let who = attack.numbers.index(attack.forgers.len());
         attack.send(who, bytes);
         case.set(case.get() + 1);
-        if case.get() % PERIOD == 0 {
+        if case.get().is_multiple_of(PERIOD) {
             attack.look();
         }
     }
@@ -120,7 +120,7 @@ impl Attack {
         corpus.push(Frame::Roster { from, entries }.encode());
         let forger = &self.forgers[0];
         let follows = self.scene.heads(0, &forger.log);
-        let one = forger.signed(forger.draft(follows.clone(), Vec::new()));
+        let one = forger.signed(forger.draft(follows, Vec::new()));
         let other = forger.signed(forger.draft(Vec::new(), Vec::new()));
         corpus.push(block(std::slice::from_ref(&one)));
         corpus.push(Frame::Branch(vec![one.signed.clone()]).encode());
@@ -139,10 +139,7 @@ impl Attack {
         let actions = self.scene.inject(link, 0, bytes);
         let said: usize = actions
             .iter()
-            .map(|action| match action {
-                Action::Send { frame, .. } => frame.len(),
-                _ => 0,
-            })
+            .map(|action| if let Action::Send { frame, .. } = action { frame.len() } else { 0 })
             .sum();
         let links = SITES + self.forgers.len();
         assert!(said <= links * (LINK_IN_FLIGHT_MAX + FRAME_MAX), "{said} bytes for one frame");

@@ -112,7 +112,7 @@ fn alter(bytes: &mut Vec<u8>, others: &[Vec<u8>], numbers: &mut Numbers) {
             drop(bytes.splice(at..at, copies));
         }
         6 => {
-            let new: Vec<u8> = range.clone().map(|_| numbers.next().to_le_bytes()[0]).collect();
+            let new: Vec<u8> = range.map(|_| numbers.next().to_le_bytes()[0]).collect();
             drop(bytes.splice(at..at, new));
         }
         7 => {

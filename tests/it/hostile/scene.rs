@@ -304,9 +304,9 @@ impl Scene {
             }],
         };
         let actions = self.event(at, Event::Write { ticket: Ticket(1), request });
-        let answer = actions.into_iter().find_map(|action| match action {
-            Action::Reply { answer: Answer::Write(outcome), .. } => Some(outcome),
-            _ => None,
+        let answer = actions.into_iter().find_map(|action| {
+            let Action::Reply { answer: Answer::Write(outcome), .. } = action else { return None };
+            Some(outcome)
         });
         answer.unwrap()
     }

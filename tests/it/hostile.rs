@@ -9,7 +9,7 @@ mod changes;
 mod commits;
 mod frames;
 mod mutator;
-mod numbers;
+pub(crate) mod numbers;
 mod scene;
 mod texts;
 

@@ -18,6 +18,7 @@ mod import; // files imported by the real program: samples, FEBRL, bad files, no
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
 mod loss; // stores that come back empty: noticed, and fetched back from the peers
 mod process; // starts processes for the other modules
+mod relay; // processes behind relays that lose, double, reorder and corrupt packets, and killed
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect
 mod simulation; // regions in virtual time: swarms of faults, and the ready scenarios
 mod store_crash; // a process that writes to a store is killed: nothing acknowledged is missing

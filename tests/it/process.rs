@@ -1,7 +1,7 @@
 //! Networks of real `concord` processes, set up by the commands that a user gives.
 
 use std::fs::File;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -37,24 +37,37 @@ impl Drop for Process {
 impl Processes {
     /// Sets up a network with a node for each region; none runs yet.
     pub(crate) fn set_up(regions: &[&str]) -> Self {
+        Self::set_up_behind(regions, &[]).0
+    }
+
+    /// The same with nodes whose peers know other addresses than those on which they listen; gives
+    /// the latter.
+    pub(crate) fn set_up_behind(
+        regions: &[&str],
+        advertised: &[SocketAddr],
+    ) -> (Self, Vec<SocketAddr>) {
+        let mut listening = Vec::new();
         let dir = TempDir::new().unwrap();
         let network = dir.path().join("network");
         let network = network.to_str().unwrap();
         concord(&["network", "create", "test", "--dir", network]);
         let mut nodes = Vec::new();
-        for region in regions {
+        for (at, region) in regions.iter().enumerate() {
             let name = region.to_lowercase();
             let own = dir.path().join(&name);
             let own_text = own.to_str().unwrap();
-            let udp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let listens = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            listening.push(listens);
+            let known = advertised.get(at).unwrap_or(&listens).to_string();
+            let udp = listens.to_string();
             let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
             let init = ["--json", "init", "--dir", own_text, "--name", &name, "--region", region];
-            let ports = ["--listen", &udp, "--http", &http, "--advertise", &udp];
+            let ports = ["--listen", &udp, "--http", &http, "--advertise", &known];
             let said: Json =
                 serde_json::from_slice(&concord(&[&init[..], &ports[..]].concat()).stdout).unwrap();
             let key = said["node"].as_str().unwrap();
             let admit = ["network", "admit", "--dir", network, "--node", key, "--name", &name];
-            concord(&[&admit[..], &["--region", region, "--address", &udp]].concat());
+            concord(&[&admit[..], &["--region", region, "--address", &known]].concat());
             let secret = std::fs::read_to_string(own.join("admin.token")).unwrap();
             let secret = secret.trim();
             let client = Client::new(&format!("http://{http}"), secret).unwrap();
@@ -65,7 +78,7 @@ impl Processes {
             let own = node.dir.to_str().unwrap();
             concord(&["network", "join", "--dir", own, roster.to_str().unwrap()]);
         }
-        Self { nodes, dir }
+        (Self { nodes, dir }, listening)
     }
 
     /// A file beside the directories of the network and its nodes.

@@ -22,6 +22,7 @@ mod hierarchy;
 mod history;
 mod issues;
 mod json;
+mod metrics;
 mod network;
 mod openapi;
 mod policy;
@@ -179,6 +180,7 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(policy::simulate))
         .routes(routes!(status::status))
         .routes(routes!(status::peers))
+        .routes(routes!(metrics::metrics))
 }
 
 /// The pages that anyone may see.

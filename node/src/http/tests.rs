@@ -68,6 +68,7 @@ fn the_description_covers_every_page_of_the_contract() {
         "/v1/conflicts",
         "/v1/quarantine",
         "/v1/forks",
+        "/metrics",
         "/v1/changes",
         "/v1/bulk",
         "/v1/export",

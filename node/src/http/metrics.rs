@@ -54,6 +54,7 @@ impl Page {
         let mut page = Self::default();
         let flag = u8::from;
         page.one("ready", "Whether the node serves reads and writes.", flag(status.ready));
+        page.one("at_ms", "When this was so, in ms since 1970.", status.at_ms);
         page.one("commits", "Commits held.", status.commits);
         page.one("feed_position", "The position of the newest feed entry.", status.feed_position);
         page.one("customers", "Customers held.", status.records);

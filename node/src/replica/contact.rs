@@ -251,6 +251,7 @@ impl Replica {
             region: own.map(|own| own.region.to_string()).unwrap_or_default(),
             network: roster.name().to_owned(),
             network_id: roster.network_id().to_string(),
+            at_ms: now_ms,
             roster_height: roster.height(),
             history_digest: hex(digests.history),
             golden_digest: hex(digests.golden),

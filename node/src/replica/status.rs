@@ -19,6 +19,8 @@ pub struct Status {
     pub network: String,
     /// The network's id, 64 hexadecimal digits.
     pub network_id: String,
+    /// When this was so, in milliseconds since 1970: a node at work says it anew every few seconds.
+    pub at_ms: u64,
     /// How many roster entries are known.
     pub roster_height: u64,
     /// The digest of the history held: equal digests prove equal histories.

@@ -9,7 +9,6 @@ mod changes;
 mod commits;
 mod frames;
 mod mutator;
-pub(crate) mod numbers;
 mod scene;
 mod texts;
 

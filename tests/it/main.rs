@@ -17,6 +17,7 @@ mod http_api; // the HTTP interface over sockets: conflicts, bulk, export, concu
 mod import; // files imported by the real program: samples, FEBRL, bad files, nodes that go away
 mod kill; // processes killed while they import and catch up: nothing acknowledged is missing
 mod loss; // stores that come back empty: noticed, and fetched back from the peers
+mod numbers; // numbers that a seed decides
 mod process; // starts processes for the other modules
 mod relay; // processes behind relays that lose, double, reorder and corrupt packets, and killed
 mod replication; // nodes with real stores over real QUIC: lines, restarts, absence, cost of a reconnect

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use node::cli::{Method, Request};
 use serde_json::json;
 
-use crate::hostile::numbers::Numbers;
+use crate::numbers::Numbers;
 use crate::process::{Process, Processes};
 
 /// How long the socket of a relay waits before it looks whether it is to end.

@@ -13,8 +13,8 @@ use crdt_model::value::Assertion;
 use node::replica::commit::Commit;
 
 use super::mutator::mutated;
-use super::numbers::Numbers;
 use super::scene::{Forger, Scene, block, record, text};
+use crate::numbers::Numbers;
 
 /// Customers that are written on.
 const CUSTOMERS: u64 = 12;

@@ -12,8 +12,8 @@ use node::replica::frame::Frame;
 
 use super::changes::customers;
 use super::mutator::{leb128, mutated};
-use super::numbers::Numbers;
 use super::scene::{Forger, Scene, block, record, text};
+use crate::numbers::Numbers;
 
 /// Examples kept to take parts from.
 const CORPUS_MAX: usize = 64;

@@ -13,8 +13,8 @@ use node::replica::frame::Frame;
 use node::replica::limits::{FRAME_MAX, LINK_IN_FLIGHT_MAX};
 
 use super::mutator::{leb128, mutated};
-use super::numbers::Numbers;
 use super::scene::{Forger, Scene, block, record, text};
+use crate::numbers::Numbers;
 
 /// Sites of the scene; the forgers call the first.
 const SITES: usize = 3;

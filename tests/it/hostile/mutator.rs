@@ -2,7 +2,7 @@
 //! parts of other examples. Deterministic: the same numbers make the same mutants. It knows no format;
 //! who must repair a checksum or a signature does so afterwards.
 
-use super::numbers::Numbers;
+use crate::numbers::Numbers;
 
 /// The most bytes that a mutant may have.
 const MUTANT_MAX: usize = 64 << 10;

@@ -11,8 +11,8 @@ use node::import::{Mapping, Options, import};
 
 use super::changes::customers;
 use super::mutator::mutated_text;
-use super::numbers::Numbers;
 use super::scene::record;
+use crate::numbers::Numbers;
 
 /// Rows of a file of customers that are altered: enough to fill a chunk and to go on.
 const ROWS: usize = 12;

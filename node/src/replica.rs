@@ -8,6 +8,7 @@
 //! commit does, and `sync` for who sends what to whom.
 
 pub mod action;
+mod advice;
 mod batch;
 #[cfg(test)]
 pub(crate) mod bug;

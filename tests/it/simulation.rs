@@ -88,6 +88,36 @@ fn liars_among_five_regions_split_nobody() {
     assert!(forked > 5, "a fork was proved in {forked} runs");
 }
 
+/// A member that is revoked may not know and may be cut off; what it had written counts alike everywhere.
+#[test]
+fn regions_whose_keys_are_revoked_leave_the_others_equal() {
+    let mut revoking = scenario("swarm");
+    let swarm = revoking.swarm.as_mut().unwrap();
+    // A revoked member is no bridge between others.
+    swarm.topology = false;
+    swarm.faults = vec![What::Revoke, What::Cut, What::CutOneWay, What::Crash, What::Reset];
+    swarm.every = Some(Length(20_000));
+    let outcomes = all_hold(&revoking, 1..=seeds(LYING_SEEDS));
+    let revoked = outcomes.iter().filter(|outcome| outcome.faults.contains_key("revoke")).count();
+    assert!(revoked > 10, "keys were revoked in {revoked} runs");
+}
+
+/// Half of 200 shops are turned away and call again and again, each of the three nodes that they know.
+#[test]
+fn revoked_keys_make_no_storm() {
+    let outcome = simulate(&scenario("revoked-keys"), 1).unwrap();
+    assert!(outcome.holds(), "{:?}", outcome.violation);
+    for node in outcome.nodes.iter().filter(|node| node.region == "HQ") {
+        // Each of a hundred calls every 15 to 30 s at the end, and up to seven times in its first minute.
+        assert!(
+            (200..=1_100).contains(&node.calls_max),
+            "{} got {} calls",
+            node.name,
+            node.calls_max
+        );
+    }
+}
+
 /// Edits by the thousand on the same customers: equal histories show equal golden records at every
 /// step at which two are equal, and at the end all are.
 #[test]

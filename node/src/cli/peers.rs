@@ -44,6 +44,9 @@ pub(super) fn table(peers: &Json) -> String {
 
 fn note(peer: &Json, is_up: bool) -> String {
     let equal = |name: &str| peer[name].as_bool() == Some(true);
+    if let Json::String(_) = &peer["advice"] {
+        return show::text(&peer["advice"]);
+    }
     match (is_up, &peer["last_error"]) {
         (false, Json::String(error)) => show::text(&Json::String(error.clone())),
         (false, _) => "not reached yet".to_owned(),

@@ -17,7 +17,7 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What may pile up, and how much of it at most. Each is enforced where it is named in
 /// docs/replication.md; the two of the HTTP interface are its own.
-const BOUNDS: [(&str, usize); 11] = [
+const BOUNDS: [(&str, usize); 12] = [
     ("alarms", limits::ALARMS_MAX),
     ("commit_bytes", limits::COMMIT_BYTES_MAX),
     ("frame_bytes", limits::FRAME_MAX),
@@ -25,6 +25,7 @@ const BOUNDS: [(&str, usize); 11] = [
     ("http_reads_at_once", READS_AT_ONCE),
     ("link_in_flight_bytes", limits::LINK_IN_FLIGHT_MAX),
     ("members", limits::MEMBERS_MAX),
+    ("node_in_flight_bytes", limits::NODE_IN_FLIGHT_MAX),
     ("open_logs_of_a_member", limits::OPEN_LOGS_MAX),
     ("record_bytes", limits::RECORD_BYTES_MAX),
     ("roster_bytes", limits::ROSTER_BYTES_MAX),
@@ -137,6 +138,8 @@ mod tests {
             bytes_sent: 8,
             bytes_received: 9,
             last_error: None,
+            advice: None,
+            behind_since_ms: 0,
         };
         let status = Status { commits: 5, peers: vec![peer], ..Status::default() };
         let page = Page::of(&status);

@@ -1,6 +1,7 @@
 //! Whom to call, whom to hear, and what is told about it: membership, links and back-off.
 
 use super::action::Action;
+use super::advice::advice;
 use super::event::{LinkId, RosterOutcome};
 use super::frame::{Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use super::limits::{BACKOFF_MS_MAX, COURTESY_MS, HEARTBEAT_MS, OPEN_LOGS_MAX};
@@ -35,10 +36,10 @@ impl Replica {
     /// The calls to make, and when. The node with the lower key calls at once, the other only when
     /// the first did not get through, so that two nodes seldom call each other at the same time.
     pub(super) fn dials_planned(&self) -> impl Iterator<Item = (&Member, u64)> {
-        let members = self.history.roster.members();
-        let outbound_only = members.get(&self.node).is_none_or(|own| own.addresses.is_empty());
+        let roster = &self.history.roster;
+        let outbound_only = roster.member(&self.node).is_none_or(|own| own.addresses.is_empty());
         self.peers.iter().filter_map(move |(node, peer)| {
-            let member = members.get(node).copied()?;
+            let member = roster.member(node)?;
             if self.shunned.contains(node) {
                 return None;
             }
@@ -268,12 +269,12 @@ impl Replica {
             peers: members
                 .values()
                 .filter(|member| member.node != self.node)
-                .map(|member| self.peer_status(member))
+                .map(|member| self.peer_status(member, now_ms))
                 .collect(),
         }
     }
 
-    fn peer_status(&self, member: &Member) -> PeerStatus {
+    fn peer_status(&self, member: &Member, now_ms: u64) -> PeerStatus {
         let peer = self.peers.get(&member.node).cloned().unwrap_or_default();
         let link = peer.link.and_then(|id| self.links.get(&id));
         let connected = link.is_some_and(|link| link.greeted);
@@ -283,20 +284,30 @@ impl Replica {
         let behind = self.history.vector.unfolded().map(|(log, held)| {
             held.seq.saturating_sub(peer.reported.get(log).copied().unwrap_or(0))
         });
-        PeerStatus {
+        let behind = behind.sum();
+        let behind_since_ms = match behind {
+            0 => 0,
+            // What it was when it was last heard is the last that is known of it.
+            _ => peer.unequal_since_ms.unwrap_or(if connected { now_ms } else { peer.heard_ms }),
+        };
+        let mut status = PeerStatus {
             node: member.node,
             name: member.name.clone(),
             region: member.region.to_string(),
             connected,
             since_ms: peer.since_ms,
-            behind: behind.sum(),
+            behind,
+            behind_since_ms,
             ahead: peer.ahead,
             equal_history: theirs.is_some_and(|theirs| theirs.history == ours.history),
             equal_golden: theirs.is_some_and(|theirs| theirs.golden == ours.golden),
             heard_ms: peer.heard_ms,
             bytes_sent: link.map_or(0, |link| link.sent),
             bytes_received: link.map_or(0, |link| link.received),
-            last_error: peer.last_error.filter(|_| !connected),
-        }
+            last_error: peer.last_error.clone().filter(|_| !connected),
+            advice: None,
+        };
+        status.advice = advice(&status, member, &peer, link, now_ms);
+        status
     }
 }

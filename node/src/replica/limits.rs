@@ -33,6 +33,9 @@ pub const BLOCK_BYTES_TARGET: usize = 256 << 10;
 /// Bytes handed to the network for one link and not yet written by it. A slow peer holds no more
 /// memory than this; the rest waits in the store.
 pub const LINK_IN_FLIGHT_MAX: usize = 1 << 20;
+/// Bytes handed to the network for all links together and not yet written by it: the links share it
+/// evenly, and each may go over its share by the one block that it began below it.
+pub const NODE_IN_FLIGHT_MAX: usize = 64 << 20;
 /// Entries of a roster.
 pub const ROSTER_ENTRIES_MAX: usize = 10_000;
 /// Members of a roster; every node keeps a link to every other.

@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     pub(crate) digests: Option<Digests>,
     /// How far it has reported to hold each log, durably.
     pub(crate) reported: BTreeMap<LogId, u64>,
+    /// Since when it has been told not to hold all that we hold.
+    pub(crate) unequal_since_ms: Option<u64>,
     /// Commits that it told of and we did not hold then.
     pub(crate) ahead: u64,
     /// Whether an attempt to connect is under way.

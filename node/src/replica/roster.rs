@@ -226,6 +226,12 @@ impl Roster {
         self.members.values().filter_map(|at| self.admitted(*at)).collect()
     }
 
+    /// The member with this key now.
+    #[must_use]
+    pub fn member(&self, node: &NodeId) -> Option<&Member> {
+        self.admitted(*self.members.get(node)?).map(|(_, member)| member)
+    }
+
     fn admitted(&self, at: usize) -> Option<(NodeId, &Member)> {
         match &self.entries.get(at)?.entry {
             Entry::Admit(member) => Some((member.node, member)),
@@ -282,7 +288,7 @@ impl Roster {
     /// Whether the key is a member's now.
     #[must_use]
     pub fn is_member(&self, node: &NodeId) -> bool {
-        self.member_at(node, self.height()).is_some()
+        self.members.contains_key(node)
     }
 
     /// The keys of the members now.

@@ -96,6 +96,8 @@ pub struct PeerStatus {
     pub since_ms: u64,
     /// Commits that we hold and it has not yet reported as durable.
     pub behind: u64,
+    /// Since when it has been behind, in milliseconds since 1970; 0: it is not.
+    pub behind_since_ms: u64,
     /// Commits that it reported and we do not hold.
     pub ahead: u64,
     /// Its digests were equal to ours when last heard: history, then golden.
@@ -110,4 +112,6 @@ pub struct PeerStatus {
     pub bytes_received: u64,
     /// Why it is not connected, or the last error.
     pub last_error: Option<String>,
+    /// The one thing to do about it; none while all is well or mends itself.
+    pub advice: Option<String>,
 }

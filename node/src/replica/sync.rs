@@ -19,7 +19,9 @@ use super::commit::Commit;
 use super::event::LinkId;
 use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_block};
 use super::history::Place;
-use super::limits::{BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, STALL_MS};
+use super::limits::{
+    BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, NODE_IN_FLIGHT_MAX, STALL_MS,
+};
 use super::node_id::NodeId;
 use super::records::Records;
 use super::roster::RosterError;
@@ -121,7 +123,7 @@ impl Replica {
         }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.reported = held().collect();
-            peer.ahead = 0;
+            (peer.ahead, peer.unequal_since_ms) = (0, None);
         }
         self.caught_up();
     }
@@ -134,6 +136,9 @@ impl Replica {
         peer.clock_offset_ms = i64::try_from(offset).unwrap_or(i64::MAX);
         peer.heard_ms = turn.now_ms;
         peer.digests = Some(*digests);
+        if digests.history != ours.history {
+            peer.unequal_since_ms.get_or_insert(turn.now_ms);
+        }
         let same = digests.history == ours.history && digests.control == ours.control;
         // While records are resolved again by a new policy, what is shown is of no one rule.
         let comparable = digests.rules == ours.rules && ours.rules != [0; 8];
@@ -472,8 +477,9 @@ impl Replica {
         turn: &mut Turn<'_>,
         id: LinkId,
     ) -> Result<Option<Vec<Vec<u8>>>, ReadError> {
+        let share = NODE_IN_FLIGHT_MAX / self.links.len().max(1);
         let Some(link) = self.links.get_mut(&id) else { return Ok(None) };
-        if link.in_flight >= LINK_IN_FLIGHT_MAX {
+        if link.in_flight >= share.min(LINK_IN_FLIGHT_MAX) {
             return Ok(None);
         }
         let (mut block, mut size) = (Vec::new(), 0);

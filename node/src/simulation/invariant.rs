@@ -10,6 +10,7 @@ mod equivocation;
 mod feed;
 mod isolation;
 mod restart;
+mod visibility;
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ use super::disk::Disk;
 use crate::kv::{Memory, Op};
 use crate::replica::Replica;
 use crate::replica::commit::Hash;
-use crate::replica::event::WriteReceipt;
+use crate::replica::event::{WriteReceipt, WriteRequest};
 
 /// Something that happened, as the invariants see it.
 pub(super) enum Seen<'a> {
@@ -28,9 +29,9 @@ pub(super) enum Seen<'a> {
     /// What a node holds and shows, after it has changed.
     Shows { node: usize, history: Hash, golden: Hash, quarantined: u64 },
     /// A client was told that its write is done.
-    Promised { node: usize, receipt: &'a WriteReceipt, request: &'a str, disk: &'a Disk },
-    /// A node let a frame go.
-    Sent { node: usize, frame: &'a [u8], disk: &'a Disk },
+    Promised { node: usize, receipt: &'a WriteReceipt, request: &'a WriteRequest, disk: &'a Disk },
+    /// A node let a frame go, and has so many bytes in the hands of the network.
+    Sent { node: usize, frame: &'a [u8], in_flight: u64, disk: &'a Disk },
     /// A node calls another.
     Called { node: usize },
     /// A node goes on from what its disk holds, which may be less than it had written.
@@ -82,6 +83,7 @@ pub(super) fn all(nodes: usize) -> Vec<Box<dyn Invariant>> {
         Box::new(equivocation::Equivocation::default()),
         Box::new(isolation::Isolation::default()),
         Box::new(restart::Restart),
+        Box::new(visibility::Visibility::default()),
         Box::new(bounds::Bounds::new(nodes)),
     ]
 }

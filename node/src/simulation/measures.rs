@@ -13,6 +13,9 @@ use crate::replica::vector::Vector;
 /// Points of a curve.
 pub(super) const SAMPLES: u64 = 240;
 
+/// What a heal of many is called by after its first ones.
+const MORE: &str = "; and more";
+
 /// How far each log had got when something was mended.
 #[derive(Debug)]
 struct OpenHeal {
@@ -70,8 +73,16 @@ impl Measures {
             .iter()
             .filter_map(|(log, commits)| Some((*log, commits.last()?.0)))
             .collect();
-        self.open.push(OpenHeal { number: self.heals.len(), frontier });
-        self.heals.push(Heal { at_ms, what: what.to_owned(), took_ms: None });
+        // What is mended in one moment is one heal.
+        match self.heals.last_mut().filter(|heal| heal.at_ms == at_ms) {
+            Some(heal) if heal.what.ends_with(MORE) => {}
+            Some(heal) if heal.what.len() > 100 => heal.what.push_str(MORE),
+            Some(heal) => heal.what = format!("{}; {what}", heal.what),
+            None => {
+                self.open.push(OpenHeal { number: self.heals.len(), frontier });
+                self.heals.push(Heal { at_ms, what: what.to_owned(), took_ms: None });
+            }
+        }
     }
 
     pub(super) fn is_waiting(&self) -> bool {

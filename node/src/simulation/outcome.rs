@@ -76,6 +76,8 @@ pub struct NodeOutcome {
     pub golden: String,
     /// Bytes of frames handed to its links and not yet written by the network: the most at one time.
     pub in_flight_max: u64,
+    /// Calls that it got within one minute, at most.
+    pub calls_max: usize,
     /// Whether it belongs to the nodes that had to agree.
     pub core: bool,
 }

@@ -47,6 +47,8 @@ pub(super) enum Act {
     Upgrade { node: usize },
     /// From now on somebody else has its key.
     Hostile { node: usize, seed: u64 },
+    /// The network revokes their keys.
+    Revoke { nodes: Vec<usize> },
 }
 
 /// A step and its time, in milliseconds since the beginning.
@@ -197,6 +199,7 @@ impl Plan {
                 let seed = self.seed;
                 self.each(&of, at_ms, |node| Act::Hostile { node, seed });
             }
+            What::Revoke => self.push(at_ms, Act::Revoke { nodes: of.iter().copied().collect() }),
         }
         Ok(())
     }

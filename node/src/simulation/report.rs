@@ -130,9 +130,19 @@ fn details(outcome: &Outcome) -> String {
             node.history.clone(),
             node.golden.clone(),
             size(node.in_flight_max),
+            node.calls_max.to_string(),
         ]
     });
-    let head = ["node", "region", "starts", "commits", "holds", "shows", "most in flight"];
+    let head = [
+        "node",
+        "region",
+        "starts",
+        "commits",
+        "holds",
+        "shows",
+        "most in flight",
+        "most calls a minute",
+    ];
     section(&mut page, "Nodes at the end", &head, nodes.collect());
     page
 }

@@ -175,6 +175,8 @@ pub enum What {
     Upgrade,
     /// The node's key is in the hands of somebody who sends garbage and commits that break the rules.
     Hostile,
+    /// The network revokes the node's key, by the word of the first node that is up.
+    Revoke,
 }
 
 impl fmt::Display for What {
@@ -191,6 +193,7 @@ impl fmt::Display for What {
             Self::Clock => "clock",
             Self::Upgrade => "upgrade",
             Self::Hostile => "hostile",
+            Self::Revoke => "revoke",
         })
     }
 }

@@ -95,6 +95,7 @@ fn add(plan: &mut Plan, random: &mut Numbers, kind: What, at_ms: u64) {
             let seed = random.next();
             plan.push(at_ms, Act::Hostile { node, seed });
         }
+        What::Revoke => plan.push(at_ms, Act::Revoke { nodes: vec![node] }),
     }
 }
 

@@ -6,8 +6,9 @@
 
 mod end;
 mod faults;
+mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::agenda::Agenda;
 use super::bug::Bugs;
@@ -15,7 +16,7 @@ use super::disk::Disk;
 use super::invariant::{self, Invariant, Seen};
 use super::liar::Liar;
 use super::measures::{Measures, SAMPLES};
-use super::network::{CONNECT_MS, Network};
+use super::network::Network;
 use super::numbers::Numbers;
 use super::outcome::{Moment, Violation};
 use super::plan::{Path, Plan, pair};
@@ -26,7 +27,6 @@ use crate::replica::action::Action;
 use crate::replica::event::{Answer, Event, LinkId, Ticket, WriteRequest};
 use crate::replica::layout;
 use crate::replica::limits::HEARTBEAT_MS;
-use crate::replica::node_id::NodeId;
 use crate::replica::roster::{Member, Roster, RosterError};
 use crate::replica::vector::Vector;
 use crate::replica::{Config, LoadError, Replica};
@@ -96,6 +96,11 @@ struct Node {
     doom: Option<(usize, u64)>,
     upgraded: bool,
     liar: Option<Liar>,
+    /// Its key was revoked; it may not know.
+    revoked: bool,
+    /// Calls that it got within the last minute, and the most in any.
+    calls: VecDeque<u64>,
+    calls_max: usize,
     /// Writes without an answer.
     asked: BTreeMap<Ticket, WriteRequest>,
     in_flight: u64,
@@ -131,7 +136,7 @@ impl<'a> World<'a> {
     /// # Errors
     /// [`RosterError`] when the names of nodes do not make a network.
     pub(super) fn new(plan: &'a Plan, bugs: Bugs) -> Result<Self, RosterError> {
-        let network = NodeKey::from_seed(&[200; 32]);
+        let network = network_key();
         let mut roster = Roster::found("world", &network)?;
         let keys: Vec<NodeKey> = (0..plan.places.len()).map(key).collect();
         for (place, key) in plan.places.iter().zip(&keys) {
@@ -299,8 +304,11 @@ impl<'a> World<'a> {
 
     fn showing(&mut self, at: usize) {
         let Some(replica) = &self.nodes[at].replica else { return };
-        let state = &replica.history().state;
-        let (history, golden) = (replica.history().vector.digest(), state.golden.digest());
+        let held = replica.history();
+        let state = &held.state;
+        // The roster says whose commits count: it is part of what is held.
+        let history = [held.vector.digest(), held.roster.digest()].concat();
+        let (history, golden) = (*blake3::hash(&history).as_bytes(), state.golden.digest());
         let quarantined = state.quarantined;
         self.show(Some(at), &Seen::Shows { node: at, history, golden, quarantined });
     }
@@ -380,12 +388,12 @@ impl<'a> World<'a> {
         };
         self.measures.writes.done += 1;
         self.workload.answered(&receipt);
-        if let Some(commit) = receipt.commit {
+        // What a revoked node promises the others never see.
+        if let Some(commit) = receipt.commit.filter(|_| !self.nodes[at].revoked) {
             self.measures.promised(commit, self.now_ms);
         }
-        let request = &request.provenance.request;
         let disk = &self.nodes[at].disk;
-        let seen = Seen::Promised { node: at, receipt: &receipt, request, disk };
+        let seen = Seen::Promised { node: at, receipt: &receipt, request: &request, disk };
         let when = (self.now_ms, Some(at));
         show(&mut self.invariants, &mut self.violation, when, &seen, self.plan);
     }
@@ -465,107 +473,6 @@ impl<'a> World<'a> {
         self.network.path(self.plan.path(a, b), pair(a, b))
     }
 
-    fn dial(&mut self, caller: usize, peer: NodeId) {
-        self.show(Some(caller), &Seen::Called { node: caller });
-        let Some(called) = self.nodes.iter().position(|node| node.key.id() == peer) else { return };
-        if self.network.reaches(caller, called) && self.nodes[called].replica.is_some() {
-            let path = self.path(caller, called);
-            let delay_ms = 1 + path.latency_ms * 3 + self.random.below(path.jitter_ms + 1);
-            self.after(delay_ms, Happening::Called { caller, called });
-        } else {
-            self.after(CONNECT_MS, Happening::Failed { caller, called });
-        }
-    }
-
-    fn called(&mut self, caller: usize, called: usize) {
-        let is_up = |at: usize| self.nodes[at].replica.is_some();
-        if !is_up(caller) || !is_up(called) || !self.network.reaches(caller, called) {
-            self.after(CONNECT_MS, Happening::Failed { caller, called });
-            return;
-        }
-        let link = self.network.open(caller, called);
-        let latency_ms = self.path(caller, called).latency_ms;
-        self.after(latency_ms, Happening::Up { link, at: caller });
-        self.up(link, called);
-    }
-
-    fn up(&mut self, link: LinkId, at: usize) {
-        if !self.network.is_up(link, at) {
-            return;
-        }
-        let Some(other) = self.network.other_end(link, at) else { return };
-        let peer = self.nodes[other].key.id();
-        let dialed = self.network.links.get(&link).is_some_and(|link| link.ends[0] == at);
-        self.event(at, Event::LinkUp { link, peer, dialed });
-    }
-
-    fn down(&mut self, link: LinkId, at: usize, reason: &str) {
-        if self.network.is_up(link, at) {
-            self.network.take_down(link, at);
-            self.event(at, Event::LinkDown { link, reason: reason.to_owned() });
-        }
-    }
-
-    fn send(&mut self, from: usize, link: LinkId, frame: Vec<u8>) {
-        self.trace.update(&frame);
-        let Some(to) = self.network.other_end(link, from) else { return };
-        let when = (self.now_ms, Some(from));
-        let seen = Seen::Sent { node: from, frame: &frame, disk: &self.nodes[from].disk };
-        show(&mut self.invariants, &mut self.violation, when, &seen, self.plan);
-        let mut frame = frame;
-        let node = &mut self.nodes[from];
-        if node.upgraded {
-            speak_newer(&mut frame);
-        }
-        if let Some(liar) = &mut node.liar {
-            liar.garble(&mut frame);
-        }
-        if frame.first() != Some(&HEARTBEAT) {
-            self.spoke_ms = self.now_ms;
-        }
-        let path = self.path(from, to);
-        let when = (self.now_ms, path);
-        let Some(transit) = self.network.send(link, from, &frame, when, &mut self.random) else {
-            return;
-        };
-        let bytes = frame.len();
-        self.measures.sent(from, to, bytes);
-        let node = &mut self.nodes[from];
-        node.in_flight += bytes as u64;
-        node.in_flight_max = node.in_flight_max.max(node.in_flight);
-        self.agenda
-            .put(transit.sent_ms.max(self.now_ms + 1), Happening::Sent { link, from, bytes });
-        if let Some(arrives_ms) = transit.arrives_ms {
-            self.agenda.put(arrives_ms, Happening::Arrival { link, to, frame });
-        }
-    }
-
-    fn arrive(&mut self, link: LinkId, to: usize, bytes: Vec<u8>) {
-        if !self.network.is_up(link, to) {
-            return;
-        }
-        if self.network.hold(link, to, &bytes) {
-            return;
-        }
-        self.event(to, Event::Frame { link, bytes });
-        if self.nodes[to].liar.is_some() {
-            self.lie(link, to);
-        }
-    }
-
-    /// A hostile node says what it likes to whoever spoke with it.
-    fn lie(&mut self, link: LinkId, at: usize) {
-        let local_ms = self.local_ms(at);
-        let node = &mut self.nodes[at];
-        let (Some(replica), Some(liar)) = (&node.replica, &mut node.liar) else { return };
-        // Each peer hears one history; which, its place among the nodes says.
-        let half = self.network.other_end(link, at).unwrap_or_default();
-        let frames = liar.frames(half, local_ms, replica, &node.disk.view());
-        for frame in frames {
-            self.send(at, link, frame);
-        }
-    }
-
     fn sample(&mut self) {
         let lag = |node: &Node| match (&node.replica, &node.last_held) {
             (Some(replica), _) => self.measures.lag_ms(self.now_ms, &replica.history().vector),
@@ -584,7 +491,9 @@ impl<'a> World<'a> {
     fn compare(&mut self) {
         let cut_off =
             |at: usize| self.blocked_since.keys().any(|(from, to)| *from == at || *to == at);
-        let reached = self.nodes.iter().enumerate().filter(|(at, _)| !cut_off(*at));
+        // A revoked node gets nothing more.
+        let reached =
+            self.nodes.iter().enumerate().filter(|(at, node)| !node.revoked && !cut_off(*at));
         let held: Vec<&Vector> = reached
             .filter_map(|(_, node)| Some(&node.replica.as_ref()?.history().vector))
             .collect();
@@ -627,6 +536,9 @@ impl Node {
             doom: None,
             upgraded: false,
             liar: None,
+            revoked: false,
+            calls: VecDeque::new(),
+            calls_max: 0,
             asked: BTreeMap::new(),
             in_flight: 0,
             in_flight_max: 0,
@@ -634,15 +546,9 @@ impl Node {
     }
 }
 
-/// The kind of a heartbeat, the first byte of its frame (`docs/replication.md`).
-const HEARTBEAT: u8 = 6;
-
-/// What a release does that speaks one more protocol version: it says so in its hello.
-fn speak_newer(frame: &mut [u8]) {
-    // A hello is its kind, four bytes of magic, the oldest version and the newest.
-    if let [1, _, _, _, _, _, newest, ..] = frame {
-        *newest = newest.saturating_add(1);
-    }
+/// The key that signs the roster.
+fn network_key() -> NodeKey {
+    NodeKey::from_seed(&[200; 32])
 }
 
 /// The key of a node. Its bytes are its number, which is no secret.

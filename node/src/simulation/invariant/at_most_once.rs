@@ -35,7 +35,8 @@ impl Invariant for AtMostOnce {
         }
         let Seen::Promised { node, receipt, request, .. } = seen else { return Ok(()) };
         let Some(commit) = receipt.commit else { return Ok(()) };
-        let first = self.answered.entry((*request).to_owned()).or_insert((*node, commit));
+        let request = &request.provenance.request;
+        let first = self.answered.entry(request.clone()).or_insert((*node, commit));
         if first.1 != commit && !self.forgetful.contains(node) {
             return Err(format!("request {request} was done as {} and again as {commit}", first.1));
         }

@@ -48,7 +48,7 @@ impl Invariant for Durability {
                 }
                 self.promised.insert(commit, *node);
             }
-            Seen::Sent { node, frame, disk } if !self.hostile.contains(node) => {
+            Seen::Sent { node, frame, disk, .. } if !self.hostile.contains(node) => {
                 // Only blocks of commits say what is held; the first byte tells them.
                 let Ok(Frame::Commits(commits)) = Frame::decode(frame) else { return Ok(()) };
                 let at = commits.iter().map(|commit| commit.signed.header.commit());

@@ -49,7 +49,7 @@ impl World<'_> {
         self.run_until(self.now_ms + SILENT_MS);
         // Nodes that stay broken are called again and again, and hostile ones talk.
         let whole = self.plan.core.len() == self.nodes.len();
-        let quiet = self.nodes.iter().all(|node| node.liar.is_none());
+        let quiet = self.nodes.iter().all(|node| node.liar.is_none() && !node.revoked);
         if self.violation.is_none() && whole && quiet && self.spoke_ms > silent_ms {
             self.violate(LIVENESS, None, "the wire does not fall silent".to_owned());
         }
@@ -98,7 +98,8 @@ impl World<'_> {
 
     /// Whether a node has to agree with the others.
     fn is_core(&self, at: usize) -> bool {
-        self.plan.core.contains(&at) && self.nodes[at].liar.is_none()
+        let node = &self.nodes[at];
+        self.plan.core.contains(&at) && node.liar.is_none() && !node.revoked
     }
 
     /// The core is up, holds and shows the same, and has looked at everything that is due.
@@ -195,6 +196,7 @@ impl World<'_> {
             history: held,
             golden,
             in_flight_max: node.in_flight_max,
+            calls_max: node.calls_max,
             core: self.is_core(at),
         }
     }

@@ -3,9 +3,10 @@
 use super::super::network::IDLE_MS;
 use super::super::plan::{Act, pair};
 use super::super::scenario::What;
-use super::{Disk, Happening, Liar, PATIENCE_MS, Seen, World};
+use super::{Disk, Happening, Liar, PATIENCE_MS, Seen, World, network_key};
 use crate::kv::View as _;
-use crate::replica::event::LinkId;
+use crate::replica::commit::Head;
+use crate::replica::event::{Event, LinkId, Ticket};
 use crate::replica::layout;
 
 impl World<'_> {
@@ -36,6 +37,7 @@ impl World<'_> {
             Act::Clock { node, offset_ms } => self.set_clock(*node, *offset_ms),
             Act::Upgrade { node } => self.upgrade(*node),
             Act::Hostile { node, seed } => self.turn_hostile(*node, *seed),
+            Act::Revoke { nodes } => self.revoke(nodes),
         }
     }
 
@@ -236,6 +238,36 @@ impl World<'_> {
         self.show(Some(at), &Seen::Hostile { node: at });
         let key = self.nodes[at].key.clone();
         self.nodes[at].liar = Some(Liar::new(key, seed));
+    }
+
+    /// The operator of the first node that is up and stays a member brings the roster that revokes
+    /// these; what that node holds of them counts.
+    fn revoke(&mut self, nodes: &[usize]) {
+        self.measures.fired(What::Revoke);
+        let is_up = |at: &usize| self.nodes[*at].replica.is_some();
+        let Some(at) = (0..self.nodes.len()).filter(|at| !nodes.contains(at)).find(is_up) else {
+            return;
+        };
+        for node in nodes {
+            let key = self.nodes[*node].key.id();
+            let vector = self.nodes[at].replica.as_ref().map(|replica| &replica.history().vector);
+            let logs = vector.into_iter().flat_map(|vector| vector.logs());
+            let own = logs.filter(|(_, held)| held.node == key);
+            let last = own.map(|(log, held)| Head { log: *log, seq: held.seq, hash: held.hash });
+            let revoked = self.roster.revoke(key, last.collect(), &network_key());
+            if let Err(error) = revoked {
+                self.tell("revoke", &[*node], error.to_string());
+                continue;
+            }
+            self.nodes[*node].revoked = true;
+            self.show(Some(*node), &Seen::Hostile { node: *node });
+        }
+        let names: Vec<&str> = nodes.iter().map(|at| self.name(*at)).collect();
+        let text = format!("{} tells that the keys of {} are revoked", self.name(at), few(&names));
+        self.tell("revoke", nodes, text);
+        self.tickets += 1;
+        let (ticket, roster) = (Ticket(self.tickets), self.roster.encode());
+        self.event(at, Event::AdoptRoster { ticket, roster });
     }
 }
 

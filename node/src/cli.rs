@@ -3,6 +3,7 @@
 //!
 //! A command is `Args` and `run(args, &Context)`; read [`Context`] and [`CliError`] first.
 
+mod bench;
 mod changes;
 mod client;
 mod codes;
@@ -123,6 +124,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Start three nodes here, cut one off, write on both sides, heal, and show what became of it
     Demo(demo::Args),
+    /// Measure what a node costs and how fast it is, beside what this machine can do
+    Bench(bench::Args),
     /// Print the completions of a shell
     Completions(completions::Args),
 }
@@ -183,6 +186,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Repair(args) => repair::run(&args, context),
         Command::Simulate(args) => simulate::run(&args, context),
         Command::Demo(args) => demo::run(&args, context),
+        Command::Bench(args) => bench::run(&args, context),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -9,6 +9,7 @@
 //! [`replica`] is pure: it names no other module but [`kv`] and does no I/O. The driver is the only
 //! owner of a replica and a store. HTTP and the command line hold a [`handle::Handle`].
 
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

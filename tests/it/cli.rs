@@ -399,3 +399,29 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
 }
+
+/// Small enough for any machine; the figures themselves are nobody's promise here.
+#[test]
+fn bench_prints_one_object_a_line_with_its_limit_beside_it() {
+    let printed = |bench: &str| -> Vec<Json> {
+        let output = crate::process::concord(&["--json", "bench", bench, "--customers", "50"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let reconnect = printed("reconnect");
+    let case = |name: &str| reconnect.iter().find(|figure| figure["case"] == name).unwrap();
+    assert!(case("unchanged")["figure"].as_f64().unwrap() <= 400.0, "{reconnect:?}");
+    // Ten commits and what it takes to say so: compressed they are fewer bytes than they are.
+    assert!(case("10-changed")["ratio"].as_f64().unwrap() <= 1.1, "{reconnect:?}");
+    let filled = printed("first-sync");
+    for figure in reconnect.iter().chain(&filled) {
+        let members: Vec<&String> = figure.as_object().unwrap().keys().collect();
+        assert_eq!(
+            members,
+            ["bench", "case", "customers", "figure", "limit", "ratio", "unit"],
+            "{figure}"
+        );
+        assert_eq!(figure["customers"], 50);
+    }
+}

@@ -66,10 +66,16 @@ const RULES: &[Rule] = &[
     Rule { module: "config", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
     Rule { module: "shutdown", names: &[], never: &["sled", "quinn", "axum", "clap"] },
     Rule { module: "simulation", names: &["identity", "kv", "replica"], never: IMPURE },
+    Rule {
+        module: "bench",
+        names: &["clock", "driver", "handle", "identity", "kv", "replica", "store", "transport"],
+        never: &["sled", "quinn", "axum", "clap"],
+    },
     Rule { module: "telemetry", names: &["config"], never: &["tokio", "sled", "quinn", "axum"] },
     Rule {
         module: "cli",
         names: &[
+            "bench",
             "clock",
             "config",
             "driver",

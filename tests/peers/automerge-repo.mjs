@@ -8,6 +8,7 @@ import { freePort } from "./stage.mjs";
 
 const NODE = path.join(import.meta.dirname, "automerge-repo-node.mjs");
 const PATIENCE_S = 1_800;
+const CHUNK = 500;
 
 export const name = "automerge-repo";
 
@@ -64,8 +65,11 @@ class AutomergeRepo {
   }
 
   async load(customers) {
-    const ids = await this.ends[0].ask("load", customers);
-    customers.forEach((customer, at) => this.ids.set(customer.number, ids[at]));
+    for (let at = 0; at < customers.length; at += CHUNK) {
+      const some = customers.slice(at, at + CHUNK);
+      const ids = await this.ends[0].ask("load", some);
+      some.forEach((customer, at) => this.ids.set(customer.number, ids[at]));
+    }
   }
 
   // The library does not say when it has compared everything. So it is done when the second end has all

@@ -25,7 +25,7 @@ export function version(program) {
 // Gives a command that must succeed.
 function command(program, args) {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
-  if (error || status !== 0) throw new Error(`concord ${args.join(" ")}: ${error?.message ?? stderr}`);
+  if (error || status !== 0) throw new Error(`concord ${args.join(" ")}: ${error?.message ?? (stderr || stdout)}`);
   return stdout;
 }
 

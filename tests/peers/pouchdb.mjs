@@ -9,6 +9,7 @@ import { freePort } from "./stage.mjs";
 
 const PROGRAM = path.join(import.meta.dirname, "node_modules/pouchdb-server/bin/pouchdb-server");
 const CHUNK = 500;
+const PATIENCE_S = 1_800;
 
 export const name = "PouchDB Server";
 
@@ -64,7 +65,8 @@ class PouchDb {
   }
 
   async #replicate(source, target) {
-    const answer = await ask("POST", `${this.ends[1].url}/_replicate`, { source, target });
+    const asked = ask("POST", `${this.ends[1].url}/_replicate`, { source, target });
+    const answer = await this.stage.within("PouchDB Server replicates", PATIENCE_S, asked);
     if (!answer.ok) throw new Error(`PouchDB Server does not replicate: ${JSON.stringify(answer)}`);
   }
 

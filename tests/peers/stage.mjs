@@ -47,31 +47,58 @@ export class Stage {
     return child;
   }
 
-  // Asks until the answer is true. Fails when it takes too long or a process is gone.
-  async until(what, seconds, ask, pause = 20) {
+  // Waits for work. Fails when it takes too long or a process is gone.
+  async within(what, seconds, work) {
     const end = performance.now() + seconds * 1_000;
-    for (;;) {
-      for (const child of this.#running) this.#mustRun(child);
-      const answer = await ask();
-      if (answer) return answer;
-      if (performance.now() > end) {
-        throw new Error(`${what}: not within ${seconds} s.\n${this.#logs()}`);
+    let over = false;
+    const watch = async () => {
+      while (!over && performance.now() < end) {
+        this.#mustRun();
+        await sleep(50);
       }
-      await sleep(pause);
+      if (!over) throw new Error(`${what}: not within ${seconds} s.\n${this.#logs()}`);
+    };
+    try {
+      return await Promise.race([work, watch()]);
+    } catch (error) {
+      // Perhaps only because a process has just ended, which then says more.
+      await sleep(100);
+      this.#mustRun();
+      throw error;
+    } finally {
+      over = true;
     }
   }
 
-  #mustRun(child) {
-    if (child.failure || child.exitCode !== null || child.signalCode !== null) {
-      const why = child.failure?.message ?? `code ${child.exitCode ?? child.signalCode}`;
-      throw new Error(`${child.label} ended: ${why}\n${this.#logs()}`);
+  // Asks until the answer is true.
+  async until(what, seconds, ask, pause = 20) {
+    let over = false;
+    const loop = async () => {
+      for (;;) {
+        const answer = await ask();
+        if (answer || over) return answer;
+        await sleep(pause);
+      }
+    };
+    try {
+      return await this.within(what, seconds, loop());
+    } finally {
+      over = true;
+    }
+  }
+
+  #mustRun() {
+    for (const child of this.#running) {
+      if (!child.failure && child.exitCode === null && child.signalCode === null) continue;
+      const why = child.failure?.message ?? `exit code ${child.exitCode ?? child.signalCode}`;
+      throw new Error(`process ${child.label} ended: ${why}\n${this.#logs()}`);
     }
   }
 
   #logs() {
     const files = fs.readdirSync(this.dir).filter((file) => file.endsWith(".log"));
-    const tail = (file) => fs.readFileSync(this.path(file), "utf8").trimEnd().split("\n").slice(-10).join("\n");
-    return files.map((file) => `--- end of ${file}\n${tail(file)}`).join("\n");
+    const tail = (file) => fs.readFileSync(this.path(file), "utf8").trimEnd().split("\n").slice(-10);
+    return files.map((file) => [`--- end of ${file}`, ...tail(file)].join("\n")).join("\n");
   }
 
   // Stops everything and waits for it.

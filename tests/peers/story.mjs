@@ -48,7 +48,7 @@ async function meet(pair) {
   await pair.line.heal();
   const done = await pair.meet();
   const seconds = (done - pair.line.firstAt) / 1_000;
-  await pair.line.quiet();
+  await pair.stage.within("the line becomes silent", 60, pair.line.quiet());
   return { seconds, bytes: pair.line.bytes };
 }
 

@@ -15,7 +15,8 @@ const network =
     : new WebSocketClientAdapter(`ws://127.0.0.1:${port}`);
 const repo = new Repo({ network: [network], storage: new NodeFSStorageAdapter(dir), peerId: role });
 
-const mapped = (object, map) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value)]));
+const mapped = (object, map) =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value)]));
 
 // Texts as whole values: nobody edits within a tax id, and the text of an editor needs a third more bytes.
 const stored = (object) =>

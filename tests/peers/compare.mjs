@@ -16,7 +16,7 @@ const LEAST = 21;
 const USAGE = `Usage: tests/peers/run [OPTIONS]
 
   --customers N      how many customers there are [default: 10000]
-  --automerge-repo N at most so many customers for automerge-repo [default: 10000]
+  --automerge-repo N at most so many customers for automerge-repo [default: 2000]
   --concord PATH     the program [default: target/release/concord]
   --only NAMES       some of ${Object.keys(SYSTEMS).join(",")}
   --json             one object a line for each system, instead of the table
@@ -35,7 +35,7 @@ function options() {
   const { values } = parseArgs({
     options: {
       customers: text("10000"),
-      "automerge-repo": text("10000"),
+      "automerge-repo": text("2000"),
       concord: text(path.join(import.meta.dirname, "../../target/release/concord")),
       only: text(Object.keys(SYSTEMS).join(",")),
       json: { type: "boolean", default: false },
@@ -53,7 +53,7 @@ function options() {
 
 async function compare({ names, count, fewer, program, json }) {
   if (names.includes("concord") && !fs.existsSync(program)) {
-    throw new UsageError(`there is no ${program}: build it with cargo build --release, or give --concord PATH`);
+    throw new UsageError(`there is no ${program}: cargo build --release makes it, or give --concord PATH`);
   }
   const all = customers(count);
   const where = circumstances(all);
@@ -61,7 +61,8 @@ async function compare({ names, count, fewer, program, json }) {
   for (const name of names) {
     const own = name === "automerge-repo" ? all.slice(0, fewer) : all;
     const measured = await tell(SYSTEMS[name], own, program, (text) => console.error(text));
-    const result = { system: SYSTEMS[name].name, version: SYSTEMS[name].version(program), ...measured };
+    const { name: system, version } = SYSTEMS[name];
+    const result = { system, version: version(program), asked: count, ...measured };
     if (json) console.log(JSON.stringify(result));
     results.push(result);
   }

@@ -25,8 +25,8 @@ export function version(program) {
 // Gives a command that must succeed.
 function command(program, args) {
   const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
-  if (error || status !== 0) throw new Error(`concord ${args.join(" ")}: ${error?.message ?? (stderr || stdout)}`);
-  return stdout;
+  if (!error && status === 0) return stdout;
+  throw new Error(`concord ${args.join(" ")}: ${error?.message ?? (stderr || stdout)}`);
 }
 
 export async function open(stage, program) {
@@ -102,7 +102,8 @@ class Concord {
 
   async apart() {
     const isDown = ({ peers }) => peers.every((peer) => !peer.connected);
-    await this.stage.until("the nodes notice the cut", 60, async () => (await this.#states()).every(isDown));
+    const areDown = async () => (await this.#states()).every(isDown);
+    await this.stage.until("the nodes notice the cut", 60, areDown);
   }
 
   async count(at) {
@@ -121,7 +122,8 @@ class Concord {
     if (website || language) tree.general = { website, language };
     const { url, headers } = this.ends[at];
     const kind = { "content-type": "application/merge-patch+json" };
-    await ask("PATCH", `${url}/v1/customers/${await this.#find(at, customer)}`, tree, { ...headers, ...kind });
+    const id = await this.#find(at, customer);
+    await ask("PATCH", `${url}/v1/customers/${id}`, tree, { ...headers, ...kind });
   }
 
   async read(at, customer) {

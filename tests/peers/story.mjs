@@ -73,7 +73,8 @@ async function changed(pair, at, customers) {
 
 async function mustShow(pair, at, customer, { website }) {
   const { shown } = await pair.read(at, customer);
-  if (shown.website !== website) throw new Error(`customer ${customer.number} did not arrive: ${shown.website}`);
+  if (shown.website === website) return;
+  throw new Error(`the change of customer ${customer.number} did not arrive: ${shown.website}`);
 }
 
 async function edited(pair, customer) {

@@ -21,12 +21,17 @@ function first({ first, customers }) {
   return `${met(first)}; a customer: ${(time * 1_000).toFixed(2)} ms, ${whole(size)} B`;
 }
 
+// Where a system had fewer customers than the others, what it says is to be read for each of them.
+function again(meeting, { customers, asked }) {
+  return customers < asked ? `${met(meeting)} (${whole(meeting.bytes / customers)} B a customer)` : met(meeting);
+}
+
 const ROWS = [
-  ["customers", (result) => whole(result.customers)],
+  ["customers", ({ customers, asked }) => whole(customers) + (customers < asked ? ` of ${whole(asked)}` : "")],
   ["first sync to an empty peer", first],
-  ["nothing changed", (result) => met(result.nothing)],
-  [`${FEW} customers changed`, (result) => met(result.few)],
-  [`${FEW} changed in the reverse direction`, (result) => met(result.reverse)],
+  ["nothing changed", (result) => again(result.nothing, result)],
+  [`${FEW} customers changed`, (result) => again(result.few, result)],
+  [`${FEW} changed in the reverse direction`, (result) => again(result.reverse, result)],
   ["memory of the receiver after the first sync", (result) => bytes(result.memory)],
   ["one payment term changed at both ends apart, and another field at each", (result) => result.concurrent],
 ];
@@ -35,7 +40,8 @@ const ROWS = [
 export function circumstances(customers) {
   const [cpu] = os.cpus();
   const size = customers.reduce((sum, one) => sum + JSON.stringify(one).length, 0) / customers.length;
-  const machine = `${os.cpus().length} × ${cpu?.model.trim() ?? "unknown processor"}, ${os.type()} ${os.arch()}`;
+  const processor = cpu?.model.trim() ?? "unknown processor";
+  const machine = `${os.cpus().length} × ${processor}, ${os.type()} ${os.arch()}`;
   const memory = `${whole(os.totalmem() / 2 ** 30)} GiB`;
   const load = os.loadavg()[0].toFixed(1);
   const date = new Date().toISOString().slice(0, 10);

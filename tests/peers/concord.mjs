@@ -3,7 +3,6 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import { ask } from "./http.mjs";
 import { udpLine } from "./proxy.mjs";
 import { freePort } from "./stage.mjs";
@@ -88,8 +87,9 @@ class Concord {
     return Promise.all([this.#get(0, "status"), this.#get(1, "status")]);
   }
 
-  // Done when both nodes have heard the other's digests on this link, and their own digests are equal. When
-  // a node *says* that the other is in step comes later: it waits for the next heartbeat.
+  // Done when both nodes have heard the other's digests on this link, and their own digests are equal. A node
+  // renews its status ten times a second, too seldom for a clock. So the time is that of the last packet
+  // until then: the acknowledgement that commits are durable, or of the digests.
   async meet() {
     const heard = ({ connected, heard_ms, since_ms }) => connected && heard_ms >= since_ms;
     await this.stage.until("the nodes are in step", PATIENCE_S, async () => {
@@ -97,7 +97,7 @@ class Concord {
       const same = a.history_digest === b.history_digest && a.golden_digest === b.golden_digest;
       return same && [a, b].every(({ peers }) => peers.length === 1 && peers.every(heard));
     });
-    return performance.now();
+    return this.line.lastAt;
   }
 
   async apart() {

@@ -59,6 +59,8 @@ pub(super) struct Put {
     pub(super) says: Says,
     /// It is not what the source said already.
     pub(super) is_new: bool,
+    /// The change says something there, if only that what was said of other days has ended.
+    pub(super) is_written: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -266,9 +268,10 @@ impl<'a> Reference<'a> {
         put.map(text).or_else(founder)
     }
 
-    /// The region of the first commit that put anything there.
+    /// The region of the first commit that wrote anything there.
     fn founder(&self, part: &str) -> Option<&'a str> {
-        let there = self.puts.iter().filter(|put| SAMPLES[put.path].path.starts_with(part));
+        let there = |put: &&Put| put.is_written && SAMPLES[put.path].path.starts_with(part);
+        let there = self.puts.iter().filter(there);
         let commits = there.map(|put| &self.commits[put.commit]);
         commits.min_by_key(|commit| (commit.ms, commit.log, commit.seq)).map(|first| first.region)
     }

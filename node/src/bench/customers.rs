@@ -61,7 +61,7 @@ fn whole(number: u64) -> Result<RecordWrite, BenchError> {
         "credit": { "1000": { "limit": { "amount": number % 1_000_000, "currency": "EUR" } } },
         "x": {
             "street": words.text(4), "city": words.text(2), "contact": words.text(4),
-            "dunning": words.text(12), "delivery": words.text(25), "note": words.text(60),
+            "dunning": words.text(12), "delivery": words.text(25), "note": words.text(88),
             "segment": words.text(1), "account": format!("{:020}", words.number()),
         },
     });

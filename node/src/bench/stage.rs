@@ -133,15 +133,15 @@ pub(super) async fn until_holds(node: &Handle, expected: u64) -> Result<(), Benc
     until(|| Ok(commits(node)? >= expected)).await
 }
 
-/// Waits until two nodes are linked and know that they hold the same; gives the application bytes of the
-/// link, both ways.
+/// Waits until two nodes are linked and know that they hold the same; gives the application bytes both
+/// ways since the second one started.
 pub(super) async fn until_equal(a: &Handle, b: &Handle) -> Result<u64, BenchError> {
     let equal = |node: &Handle| {
         let status = node.status();
         status.peers.first().is_some_and(|peer| peer.connected && peer.equal_history)
     };
     until(|| Ok(equal(a) && equal(b) && commits(a)? == commits(b)?)).await?;
-    let status = a.status();
+    let status = b.status();
     Ok(status.peers.first().map_or(0, |peer| peer.bytes_sent + peer.bytes_received))
 }
 

@@ -85,8 +85,10 @@ impl Page {
                 u64::from(it.equal_history && it.equal_golden)
             }),
             ("peer_heard_ms", "When the peer was last heard, in ms since 1970.", |it| it.heard_ms),
-            ("peer_sent_bytes", "Bytes sent on the link.", |it| it.bytes_sent),
-            ("peer_received_bytes", "Bytes received on the link.", |it| it.bytes_received),
+            ("peer_sent_bytes", "Bytes sent to it since the start.", |it| it.bytes_sent),
+            ("peer_received_bytes", "Bytes received from it since the start.", |it| {
+                it.bytes_received
+            }),
         ];
         for (name, help, figure) in figures {
             self.head(name, help);

@@ -94,7 +94,9 @@ impl Replica {
             if spare == id {
                 return;
             }
-            self.links.remove(&other);
+            if let Some(old) = self.links.remove(&other) {
+                known.lost(&old);
+            }
         }
         known.link = Some(id);
         known.since_ms = turn.now_ms;
@@ -150,6 +152,7 @@ impl Replica {
         let jitter = self.jitter(&link.peer);
         let Some(peer) = self.peers.get_mut(&link.peer) else { return };
         peer.link = None;
+        peer.lost(&link);
         peer.since_ms = turn.now_ms;
         peer.last_error = Some(reason.to_owned());
         peer.back_off(turn.now_ms, jitter);
@@ -285,6 +288,7 @@ impl Replica {
             held.seq.saturating_sub(peer.reported.get(log).copied().unwrap_or(0))
         });
         let behind = behind.sum();
+        let (sent, received) = peer.bytes_before;
         let behind_since_ms = match behind {
             0 => 0,
             // What it was when it was last heard is the last that is known of it.
@@ -302,8 +306,8 @@ impl Replica {
             equal_history: theirs.is_some_and(|theirs| theirs.history == ours.history),
             equal_golden: theirs.is_some_and(|theirs| theirs.golden == ours.golden),
             heard_ms: peer.heard_ms,
-            bytes_sent: link.map_or(0, |link| link.sent),
-            bytes_received: link.map_or(0, |link| link.received),
+            bytes_sent: sent + link.map_or(0, |link| link.sent),
+            bytes_received: received + link.map_or(0, |link| link.received),
             last_error: peer.last_error.clone().filter(|_| !connected),
             advice: None,
         };

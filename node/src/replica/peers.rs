@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     pub(crate) digests: Option<Digests>,
     /// How far it has reported to hold each log, durably.
     pub(crate) reported: BTreeMap<LogId, u64>,
+    /// Application bytes sent to it and received from it on links that are gone.
+    pub(crate) bytes_before: (u64, u64),
     /// Since when it has been told not to hold all that we hold.
     pub(crate) unequal_since_ms: Option<u64>,
     /// Commits that it told of and we did not hold then.
@@ -45,6 +47,12 @@ impl Peer {
     pub(crate) fn holds(&mut self, log: LogId, seq: u64) {
         let reported = self.reported.entry(log).or_default();
         *reported = seq.max(*reported);
+    }
+
+    /// Keeps the count of a link that is gone.
+    pub(crate) const fn lost(&mut self, link: &Link) {
+        let (sent, received) = self.bytes_before;
+        self.bytes_before = (sent + link.sent, received + link.received);
     }
 
     /// Plans the next attempt: the pause doubles up to a cap, less up to a half by jitter, so that

@@ -106,9 +106,9 @@ pub struct PeerStatus {
     pub equal_golden: bool,
     /// When it was last heard, in milliseconds since 1970; 0: never.
     pub heard_ms: u64,
-    /// Application bytes sent on the current link.
+    /// Application bytes sent to it since this node started, over all links.
     pub bytes_sent: u64,
-    /// Application bytes received on the current link.
+    /// Application bytes received from it since this node started, over all links.
     pub bytes_received: u64,
     /// Why it is not connected, or the last error.
     pub last_error: Option<String>,

@@ -23,7 +23,7 @@ use node::relay::{RelayControl, UdpRelay};
 use node::replica::event::{Precondition, Provenance, RecordWrite, WriteRequest};
 use node::replica::roster::{Member, Roster};
 use node::replica::status::Status;
-use node::store::{SledStore, StoreOptions, Watermark};
+use node::store::{DiskStore, StoreOptions, Watermark};
 use node::transport::TransportConfig;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -213,7 +213,7 @@ async fn start(
     dir: &TempDir,
 ) -> Result<Running, Failure> {
     let options = StoreOptions { cache_bytes: 16 << 20, ..StoreOptions::default() };
-    let (store, report) = SledStore::open(&dir.path().join("store"), &options)?;
+    let (store, report) = DiskStore::open(&dir.path().join("store"), &options)?;
     let watermark = Watermark::load(&dir.path().join("watermark"))?;
     let settings = Settings {
         key,

@@ -1,10 +1,14 @@
-//! The customer document: the claims of one record as an Automerge document.
+//! The customer document: the claims of one record as Automerge changes.
 //!
 //! The only module that names Automerge. One flat root map: a key is a [`ClaimKey`], a value is a
 //! [`Cell`]. A change carries who wrote it where a reader of the document alone can find it: the
 //! actor is the log, the time is the commit's clock, the message is the region and the number of the
 //! commit. Commits are the truth; a document is a cache that can be rebuilt from them. Beside it stands
 //! who founded each part of the record, which the live values alone forget.
+//!
+//! What the changes say is kept in a table of registers, which a change is merged into without
+//! Automerge. Automerge makes one document of many changes, and is the judge of the table
+//! ([`CustomerDocument::check_with_automerge`]).
 //!
 //! Every change, local or remote, comes in through [`CustomerDocument::admit`]. Which claim survives
 //! is not decided here.
@@ -14,14 +18,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use automerge::{Automerge, AutomergeError, ChangeHash};
+use automerge::Automerge;
 use jiff::civil::Date;
 
 use self::change::{Content, Put};
-use self::envelope::Opened;
 use self::founders::Founders;
 use self::history::History;
-use self::registers::{register, registers, registers_of};
+use self::registers::Registers;
+use self::stored::Stored;
 use crate::claim::{Claim, ClaimSet, Origin};
 use crate::id::{CommitRef, Region};
 use crate::path::{CLAIM_KEY_MAX, ClaimKey};
@@ -29,6 +33,7 @@ use crate::time::Hlc;
 use crate::value::{Assertion, Cell};
 
 mod admission;
+mod canonical;
 mod change;
 mod chunk;
 mod columns;
@@ -40,6 +45,7 @@ mod history;
 pub mod hostile;
 mod refusal;
 mod registers;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -81,6 +87,15 @@ pub struct ReadChange {
     pub edits: Vec<ClaimEdit>,
     /// The version of the record that its author had seen; no head for none.
     pub seen: Version,
+}
+
+/// A change that was admitted: the document with it, and what it says.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The document with the change.
+    pub document: CustomerDocument,
+    /// What the change says.
+    pub change: ReadChange,
 }
 
 /// One change of a record, as its history shows it.
@@ -143,32 +158,28 @@ pub enum ProposeError {
     Defect(String),
 }
 
-impl ProposeError {
-    #[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
-    fn defect(error: AutomergeError) -> Self {
-        Self::Defect(error.to_string())
-    }
-}
-
 /// The claims of one customer and their whole history.
 ///
 /// A value: [`admit`](Self::admit) gives a new one and leaves the old as it was. Documents with equal
 /// versions hold the same, whatever the order in which the changes came.
 #[derive(Clone)]
 pub struct CustomerDocument {
-    inner: Automerge,
+    registers: Arc<Registers>,
     history: Arc<History>,
     founders: Arc<Founders>,
-    /// How many bytes [`save`](Self::save) gives.
-    saved: usize,
+    stored: Arc<Stored>,
 }
 
 impl CustomerDocument {
     /// The document of a record that nobody has written yet.
     #[must_use]
     pub fn empty() -> Self {
-        let (history, founders) = (Arc::default(), Arc::default());
-        Self { inner: Automerge::new(), history, founders, saved: 0 }
+        Self {
+            registers: Arc::default(),
+            history: Arc::default(),
+            founders: Arc::default(),
+            stored: Arc::default(),
+        }
     }
 
     /// Loads what [`save`](Self::save) gave. For our own bytes: what a peer sends never comes here.
@@ -177,19 +188,78 @@ impl CustomerDocument {
     /// [`LoadError`] when the bytes are damaged or not ours. Never panics.
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
         let damaged = |reason: &str| LoadError::Damaged(reason.to_owned());
-        let Opened { founders, automerge } = envelope::open(bytes).map_err(damaged)?;
-        // Automerge takes no bytes at all for an empty document, and loads changes behind a document.
-        // It does verify the checksum of a document.
-        chunk::frame(automerge, chunk::DOCUMENT).map_err(|code| damaged(code.text()))?;
-        let loaded = catch_unwind(AssertUnwindSafe(|| {
-            let inner = Automerge::load(automerge).map_err(|e| damaged(&e.to_string()))?;
-            let history = History::of(&inner).map_err(LoadError::Foreign)?;
-            let founders = Founders::of_commits(founders, &history)
-                .ok_or_else(|| damaged("a founder is not in the document"))?;
-            let (history, founders) = (Arc::new(history), Arc::new(founders));
-            Ok(Self { inner, history, founders, saved: bytes.len() })
-        }));
-        loaded.unwrap_or_else(|_| Err(damaged("automerge panicked")))
+        let opened = envelope::open(bytes).map_err(damaged)?;
+        let stored = Stored::opened(bytes, &opened);
+        let (mut history, mut registers) = match stored.document() {
+            None => (History::default(), Registers::default()),
+            Some((sizes, document)) => open_document(sizes, document)?,
+        };
+        for change in stored.newer() {
+            let (content, hash) =
+                Content::decode_named(change).map_err(|code| damaged(code.text()))?;
+            history.push(&content, hash, change.len()).map_err(LoadError::Foreign)?;
+            registers.apply(content);
+        }
+        let founders = Founders::of_commits(opened.founders, &history)
+            .ok_or_else(|| damaged("a founder is not in the document"))?;
+        Ok(Self {
+            registers: Arc::new(registers),
+            history: Arc::new(history),
+            founders: Arc::new(founders),
+            stored: Arc::new(stored),
+        })
+    }
+
+    /// The document with a change that was judged.
+    fn with(&self, change: Content, hash: [u8; 32], bytes: &[u8]) -> Result<Self, String> {
+        let mut history = History::clone(&self.history);
+        history.push(&change, hash, bytes.len())?;
+        let mut founders = Founders::clone(&self.founders);
+        founders.add(&change.puts, &history.node(history.nodes().len() - 1).origin);
+        let mut registers = Registers::clone(&self.registers);
+        registers.apply(change);
+        let stored = self.stored.with(&founders, bytes);
+        let document = Self {
+            registers: Arc::new(registers),
+            history: Arc::new(history),
+            founders: Arc::new(founders),
+            stored: Arc::new(stored),
+        };
+        // When Automerge fails, the changes stay as they are: they say all there is to say.
+        let is_long = document.stored.is_long();
+        Ok(is_long.then(|| document.shortened().ok()).flatten().unwrap_or(document))
+    }
+
+    /// Has Automerge read the record and compares what it finds with what this type says. Takes about
+    /// as long as ten writes of a record without history; Automerge has no part in those.
+    ///
+    /// # Errors
+    /// What Automerge says, or in what the two differ: a defect of one of them, or bytes that somebody
+    /// changed along with their checksums.
+    pub fn check_with_automerge(&self) -> Result<(), String> {
+        if self.is_empty() { Ok(()) } else { self.shortened().map(drop) }
+    }
+
+    /// The same with all changes in one Automerge document. It is loaded and compared: what is kept is
+    /// what a restart will find, and Automerge reads in it what we read.
+    fn shortened(&self) -> Result<Self, String> {
+        let shortened = catch_unwind(AssertUnwindSafe(|| self.to_document()));
+        shortened.unwrap_or_else(|_| Err("automerge panicked".to_owned()))
+    }
+
+    fn to_document(&self) -> Result<Self, String> {
+        let plain = self.stored.automerge()?;
+        let sizes = plain.get_changes_meta(&[]).into_iter().map(|meta| {
+            self.history.find(&meta.hash.0).map(|place| self.history.node(place).bytes)
+        });
+        let sizes: Vec<usize> =
+            sizes.collect::<Option<_>>().ok_or("automerge holds a change that we do not")?;
+        let stored = Stored::new(&self.founders, sizes, &[&plain.save_nocompress()]);
+        let loaded = Self::load(stored.bytes()).map_err(|error| error.to_string())?;
+        let is_same = loaded.version() == self.version()
+            && loaded.registers == self.registers
+            && loaded.founders == self.founders;
+        if is_same { Ok(loaded) } else { Err("automerge reads other values than we do".to_owned()) }
     }
 
     /// The document as bytes for [`load`](Self::load): who founded its parts, in front of
@@ -198,29 +268,32 @@ impl CustomerDocument {
     /// Equal documents may save differently: compare versions, never bytes.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        envelope::seal(&self.founders, &self.automerge_bytes())
+        if self.is_empty() {
+            return envelope::seal(&self.founders, &[], &[]);
+        }
+        self.stored.bytes().to_vec()
     }
 
     /// How many bytes the document has when it is saved; 0 for the empty one.
     #[must_use]
-    pub const fn saved_bytes(&self) -> usize {
-        self.saved
+    pub fn saved_bytes(&self) -> usize {
+        self.stored.bytes().len()
     }
 
-    /// The plain Automerge document, which any Automerge tool opens. [`load`](Self::load) does not take
-    /// it, since it does not say who founded what.
+    /// The record for any Automerge tool: a document, changes, or a document and changes behind it.
+    /// [`load`](Self::load) does not take it, since it does not say who founded what.
     ///
     /// Not deflated: that takes seven times as long, and the store compresses records together, which
     /// is smaller.
     #[must_use]
     pub fn automerge_bytes(&self) -> Vec<u8> {
-        self.inner.save_nocompress()
+        self.stored.automerge_bytes()
     }
 
     /// The version of the record.
     #[must_use]
     pub fn version(&self) -> Version {
-        Version::new(self.inner.get_heads().into_iter().map(|head| head.0).collect())
+        Version::new(self.history.heads())
     }
 
     /// Whether nobody has written the record yet.
@@ -239,7 +312,7 @@ impl CustomerDocument {
     /// the record: the earliest change that ever wrote there, overwritten or not, whatever it said.
     #[must_use]
     pub fn claims(&self) -> ClaimSet {
-        self.read_claims(None).with_founders(Founders::clone(&self.founders).into_map())
+        self.read_claims(&self.registers).with_founders(Founders::clone(&self.founders).into_map())
     }
 
     /// The claims that were live at an earlier version, with the founders as they were then.
@@ -247,11 +320,10 @@ impl CustomerDocument {
     /// # Errors
     /// [`UnknownVersion`] when the document does not hold it.
     pub fn claims_at(&self, version: &Version) -> Result<ClaimSet, UnknownVersion> {
-        let heads = self.heads_at(version)?;
-        let places: Vec<_> = heads.iter().filter_map(|head| self.history.find(&head.0)).collect();
-        let past = self.history.past(&places);
-        let founders = self.founders.at(&self.inner, &self.history, &past);
-        Ok(self.read_claims(Some(&heads)).with_founders(founders.into_map()))
+        let past = self.past(version)?;
+        let founders = self.founders.at(&self.stored, &self.history, &past);
+        let registers = self.registers_of(&past);
+        Ok(self.read_claims(&registers).with_founders(founders.into_map()))
     }
 
     /// Builds the change that makes `edits`, as they look to someone who saw `base` (none: the current
@@ -315,11 +387,11 @@ impl CustomerDocument {
             message: history::message(&author.region, author.commit, base),
             puts,
         };
-        let change = content.encode().map_err(ProposeError::Defect)?;
-        if change.raw_bytes().len() > CHANGE_BYTES_MAX {
+        let change = content.encode();
+        if change.len() > CHANGE_BYTES_MAX {
             return Err(ProposeError::TooLarge);
         }
-        Ok(Some(change.raw_bytes().to_vec()))
+        Ok(Some(change))
     }
 
     /// Judges a change as a stranger's and applies it to a copy. `Ok`: the document with the change;
@@ -331,7 +403,7 @@ impl CustomerDocument {
     /// # Errors
     /// [`Refusal`]: the rule that the change breaks, or a defect of ours.
     pub fn admit(&self, author: &Author, change: &[u8]) -> Result<Self, Refusal> {
-        self.admit_seen(author, change, &|_| true)
+        self.admit_seen(author, change, &|_| true).map(|admitted| admitted.document)
     }
 
     /// [`admit`](Self::admit) for a document that may hold more than the author's commit follows:
@@ -345,7 +417,7 @@ impl CustomerDocument {
         author: &Author,
         change: &[u8],
         seen: &dyn Fn(&CommitRef) -> bool,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Admitted, Refusal> {
         admission::admit(self, author, change, seen)
     }
 
@@ -353,15 +425,11 @@ impl CustomerDocument {
     /// apart, the earlier first.
     #[must_use]
     pub fn history(&self) -> Vec<ChangeSummary> {
-        let changes = self.inner.get_changes(&[]);
-        let mut cells: BTreeMap<[u8; 32], BTreeMap<ClaimKey, Cell>> = changes
-            .iter()
-            .filter_map(|change| {
-                let content = Content::decode(change.raw_bytes()).ok()?;
-                let puts = content.puts.into_iter().map(|put| (put.key, put.cell));
-                Some((change.hash().0, puts.collect()))
-            })
-            .collect();
+        let mut cells: BTreeMap<usize, BTreeMap<ClaimKey, Cell>> = BTreeMap::new();
+        for (place, change) in self.stored.changes(&self.history) {
+            let puts = change.puts.into_iter().map(|put| (put.key, put.cell));
+            cells.insert(place, puts.collect());
+        }
         let mut heads = BTreeSet::new();
         let order = self.history.causal_order().into_iter();
         order
@@ -374,7 +442,7 @@ impl CustomerDocument {
                 ChangeSummary {
                     origin: node.origin.clone(),
                     version: Version::new(heads.iter().copied().collect()),
-                    cells: cells.remove(&node.hash).unwrap_or_default(),
+                    cells: cells.remove(&index).unwrap_or_default(),
                 }
             })
             .collect()
@@ -385,14 +453,7 @@ impl CustomerDocument {
     /// # Errors
     /// The [`QuarantineCode`] of bytes that are not a change.
     pub fn read_change(&self, change: &[u8]) -> Result<ReadChange, QuarantineCode> {
-        let content = Content::decode(change)?;
-        let edit = |put: Put| ClaimEdit {
-            // What cannot be read states nothing.
-            assertion: Assertion::in_slot(put.key.slot, &put.cell).unwrap_or(Assertion::Tombstone),
-            key: put.key,
-        };
-        let edits = content.puts.into_iter().map(edit).collect();
-        Ok(ReadChange { edits, seen: Version::new(content.dependencies) })
+        Content::decode(change).map(|content| content.says())
     }
 
     /// The commits that the document holds, each once.
@@ -400,11 +461,23 @@ impl CustomerDocument {
         self.history.nodes().iter().map(|node| node.origin.commit)
     }
 
-    fn heads_at(&self, version: &Version) -> Result<Vec<ChangeHash>, UnknownVersion> {
-        if !self.knows(version) {
-            return Err(UnknownVersion(version.clone()));
+    /// For every change, whether a version holds it.
+    fn past(&self, version: &Version) -> Result<Vec<bool>, UnknownVersion> {
+        let places = self.history.places(version);
+        let places = places.ok_or_else(|| UnknownVersion(version.clone()))?;
+        Ok(self.history.past(&places))
+    }
+
+    /// The registers when only the changes of `past` were there.
+    fn registers_of(&self, past: &[bool]) -> Registers {
+        let mut registers = Registers::default();
+        let mut changes = self.stored.changes(&self.history);
+        // Parents stand before their children.
+        changes.sort_unstable_by_key(|(place, _)| *place);
+        for (_, change) in changes.into_iter().filter(|(place, _)| past[*place]) {
+            registers.apply(change);
         }
-        Ok(version.heads().iter().copied().map(ChangeHash).collect())
+        registers
     }
 
     /// The operations of a write: what differs from the values at `base`, in the order of the keys.
@@ -415,23 +488,24 @@ impl CustomerDocument {
         today: Date,
         again: &dyn Fn(&ClaimEdit) -> bool,
     ) -> Result<Vec<Put>, ProposeError> {
-        let heads = base.map(|version| self.heads_at(version)).transpose()?;
+        let past = base.map(|version| self.past(version)).transpose()?;
+        let registers = match past {
+            Some(past) => &self.registers_of(&past),
+            None => &*self.registers,
+        };
         let mut puts = BTreeMap::new();
         let mut ended = BTreeMap::new();
         for edit in edits {
             let key = edit.key.to_string();
             let cell = edit.assertion.to_cell();
             check_edit(edit, &key, &cell)?;
-            let visible =
-                register(&self.inner, &key, heads.as_deref()).map_err(ProposeError::defect)?;
-            let unchanged = matches!(visible.as_slice(), [(_, current)] if *current == cell);
+            let visible = registers.visible(&edit.key);
+            let unchanged = matches!(visible, [(_, current)] if *current == cell);
             let put = Put::over(edit.key.clone(), cell, visible);
             if puts.insert(key, (!unchanged || again(edit)).then_some(put)).is_some() {
                 return Err(ProposeError::DuplicateKey(edit.key.clone()));
             }
-            for put in self.ends(edit, heads.as_deref(), today)? {
-                ended.insert(put.key.to_string(), put);
-            }
+            ended.extend(ends(registers, edit, today).map(|put| (put.key.to_string(), put)));
         }
         // What the write itself says in a slot counts before what another edit ends there.
         for (key, put) in ended {
@@ -440,35 +514,17 @@ impl CustomerDocument {
         Ok(puts.into_values().flatten().collect())
     }
 
-    /// The tombstones of what a source says in other slots and no longer says by this edit.
-    fn ends(
-        &self,
-        edit: &ClaimEdit,
-        heads: Option<&[ChangeHash]>,
-        today: Date,
-    ) -> Result<Vec<Put>, ProposeError> {
-        let registers =
-            registers_of(&self.inner, &edit.key, heads).map_err(ProposeError::defect)?;
-        let said = registers.into_iter().filter(|(key, visible)| {
-            let is_silent = matches!(visible.as_slice(), [(_, Cell::Null)]);
-            key.slot != edit.key.slot && edit.assertion.ends(key.slot, today) && !is_silent
-        });
-        Ok(said.map(|(key, visible)| Put::over(key, Cell::Null, visible)).collect())
-    }
-
-    fn read_claims(&self, heads: Option<&[ChangeHash]>) -> ClaimSet {
+    fn read_claims(&self, registers: &Registers) -> ClaimSet {
         let mut claims = Vec::new();
         let mut writers = BTreeSet::new();
-        // The root map is always readable and holds nothing but claims: nothing is passed over here.
-        for (key, visible) in registers(&self.inner, heads).unwrap_or_default() {
-            let Ok(ClaimKey { path, source, slot }) = key.parse() else { continue };
+        for (ClaimKey { path, source, slot }, visible) in registers.iter() {
             for (id, cell) in visible {
-                let Some(writer) = self.history.find_operation(id) else { continue };
+                let Some(writer) = self.history.find_operation(*id) else { continue };
                 writers.insert(writer);
                 claims.push(Claim {
                     path: path.clone(),
                     source: source.clone(),
-                    assertion: Assertion::in_slot(slot, &cell),
+                    assertion: Assertion::in_slot(*slot, cell),
                     origin: self.history.node(writer).origin.clone(),
                 });
             }
@@ -478,6 +534,35 @@ impl CustomerDocument {
             clocks.map(|(index, clock)| (self.history.node(index).origin.commit, clock));
         ClaimSet::new(claims, by_commit.collect())
     }
+}
+
+/// What a document chunk says, and its graph.
+fn open_document(sizes: &[usize], document: &[u8]) -> Result<(History, Registers), LoadError> {
+    let damaged = |reason: &str| LoadError::Damaged(reason.to_owned());
+    // Automerge takes no bytes at all for an empty document, and loads changes behind a document.
+    // It does verify the checksum of a document.
+    chunk::frame(document, chunk::DOCUMENT).map_err(|code| damaged(code.text()))?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let plain = Automerge::load(document).map_err(|error| damaged(&error.to_string()))?;
+        let history = History::of(&plain, sizes).map_err(LoadError::Foreign)?;
+        let registers = Registers::of(&plain).map_err(|error| damaged(&error.to_string()))?;
+        let registers = registers.ok_or(LoadError::Foreign("a value is not a claim"))?;
+        Ok((history, registers))
+    }));
+    opened.unwrap_or_else(|_| Err(damaged("automerge panicked")))
+}
+
+/// The tombstones of what a source says in other slots and no longer says by this edit.
+fn ends<'a>(
+    registers: &'a Registers,
+    edit: &'a ClaimEdit,
+    today: Date,
+) -> impl Iterator<Item = Put> + 'a {
+    let said = registers.of_source(&edit.key).filter(move |(key, visible)| {
+        let is_silent = matches!(visible, [(_, Cell::Null)]);
+        key.slot != edit.key.slot && edit.assertion.ends(key.slot, today) && !is_silent
+    });
+    said.map(|(key, visible)| Put::over(key.clone(), Cell::Null, visible))
 }
 
 fn check_edit(edit: &ClaimEdit, key: &str, cell: &Cell) -> Result<(), ProposeError> {

@@ -5,6 +5,8 @@
 //! stands in every figure; the ratio to the limit is what can be compared between machines.
 
 mod customers;
+mod history;
+mod lifecycle;
 mod limits;
 mod single;
 mod stage;
@@ -13,6 +15,7 @@ mod sync;
 use serde::Serialize;
 
 use crate::clock::Stopwatch;
+use crate::store::EngineKind;
 
 pub use self::customers::CUSTOMERS_MAX;
 
@@ -37,21 +40,17 @@ pub enum Bench {
     Memory,
     /// One golden record resolved.
     Resolve,
+    /// A record that was edited up to ten thousand times: read, written, its history.
+    History,
+    /// Two nodes with all customers: import, restart, a new peer, edits apart, a heal; memory and disk.
+    Lifecycle,
 }
 
 impl Bench {
-    /// All of them, the quick ones first.
-    pub const ALL: [Self; 9] = [
-        Self::Resolve,
-        Self::Latency,
-        Self::Write,
-        Self::Import,
-        Self::Read,
-        Self::Memory,
-        Self::Reconnect,
-        Self::FirstSync,
-        Self::CatchUp,
-    ];
+    /// All that together measure everything, the quick ones first. What takes all customers is measured
+    /// by the last one; the benches of its steps alone are for who works on one of them.
+    pub const ALL: [Self; 5] =
+        [Self::Resolve, Self::Latency, Self::Write, Self::History, Self::Lifecycle];
 
     /// Its name, as in the command.
     #[must_use]
@@ -66,6 +65,8 @@ impl Bench {
             Self::Read => "read",
             Self::Memory => "memory",
             Self::Resolve => "resolve",
+            Self::History => "history",
+            Self::Lifecycle => "lifecycle",
         }
     }
 }
@@ -128,25 +129,36 @@ impl BenchError {
     }
 }
 
+/// What is measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// How many customers there are.
+    pub customers: u64,
+    /// The engine of every store.
+    pub engine: EngineKind,
+}
+
 /// Measures, and tells each figure as soon as it is known.
 ///
 /// # Errors
 /// [`BenchError`] when a node does not start, write or agree in time. Its files are gone all the same.
 pub async fn run(
     bench: Bench,
-    customers: u64,
+    setup: Setup,
     tell: &mut (dyn FnMut(Figure) + Send),
 ) -> Result<(), BenchError> {
     match bench {
-        Bench::Reconnect => sync::reconnect(customers, tell).await,
-        Bench::CatchUp => sync::catch_up(customers, tell).await,
-        Bench::FirstSync => sync::first_sync(customers, tell).await,
-        Bench::Latency => sync::latency(tell).await,
-        Bench::Write => single::write(customers, tell).await,
-        Bench::Import => single::import(customers, tell).await,
-        Bench::Read => single::read(customers, tell).await,
-        Bench::Memory => single::memory(customers, tell).await,
-        Bench::Resolve => single::resolve(tell).await,
+        Bench::Reconnect => sync::reconnect(setup, tell).await,
+        Bench::CatchUp => sync::catch_up(setup, tell).await,
+        Bench::FirstSync => sync::first_sync(setup, tell).await,
+        Bench::Latency => sync::latency(setup, tell).await,
+        Bench::Write => single::write(setup, tell).await,
+        Bench::Import => single::import(setup, tell).await,
+        Bench::Read => single::read(setup, tell).await,
+        Bench::Memory => single::memory(setup, tell).await,
+        Bench::Resolve => single::resolve(setup, tell).await,
+        Bench::History => history::history(setup, tell).await,
+        Bench::Lifecycle => lifecycle::lifecycle(setup, tell).await,
     }
 }
 

@@ -3,7 +3,9 @@
 //!
 //! A command is `Args` and `run(args, &Context)`; read [`Context`] and [`CliError`] first.
 
+mod backup;
 mod bench;
+mod bootstrap;
 mod changes;
 mod client;
 mod codes;
@@ -27,12 +29,15 @@ mod policy;
 mod repair;
 mod report;
 mod requests;
+mod restore;
 mod run;
 mod sample;
 mod set;
 mod show;
 mod simulate;
 mod status;
+mod store;
+mod stores;
 mod table;
 mod token;
 mod verify;
@@ -116,6 +121,15 @@ enum Command {
     Changes(changes::Args),
     /// Write every customer as JSON Lines
     Export(export::Args),
+    /// Write a backup of a node, or what is new since the last one; or check one
+    Backup(backup::Args),
+    /// Fill the store of a new or emptied node from a backup
+    Restore(restore::Args),
+    /// Fill a new node from a peer before it serves, and prove that it holds what its peers hold
+    Bootstrap(bootstrap::Args),
+    /// Move the store of a stopped node to another engine, compact it, or check its entries
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check the store of a stopped node: signatures, chains, golden records
     Verify(verify::Args),
     /// Make the damaged store of a stopped node anew from what of it is sound
@@ -182,6 +196,10 @@ fn dispatch(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Status(args) => status::run(&args, context),
         Command::Changes(args) => changes::run(&args, context),
         Command::Export(args) => export::run(&args, context),
+        Command::Backup(args) => backup::run(&args, context),
+        Command::Restore(args) => restore::run(&args, context),
+        Command::Bootstrap(args) => bootstrap::run(&args, context),
+        Command::Store(command) => store::run(&command, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Repair(args) => repair::run(&args, context),
         Command::Simulate(args) => simulate::run(&args, context),

@@ -4,6 +4,7 @@
 //! the nearest-key hints are made from it, and a test holds `docs/operations.md` against it. Not the
 //! roster: who belongs to the network is signed and replicated, not configured.
 
+mod edit;
 mod file;
 mod kind;
 mod template;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crdt_model::id::Region;
 
+pub use self::edit::set_word;
 pub use self::kind::Kind;
 pub use self::template::template;
 
@@ -35,6 +37,9 @@ pub const ROSTER_FILE: &str = "roster";
 pub const STORE_DIR: &str = "store";
 /// How far the store had come, in the directory of a node.
 pub const WATERMARK_FILE: &str = "watermark";
+
+/// The key that names the engine of the store.
+pub const ENGINE_KEY: &str = "store.engine";
 
 /// One key of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +120,20 @@ pub const DEFAULTS: &[Setting] = &[
         meaning: "text for people, json (one object a line) for log collectors.",
     },
     Setting {
+        key: ENGINE_KEY,
+        default: Some("\"sled\""),
+        kind: Kind::Word(&["sled", "redb"]),
+        unit: "word",
+        meaning: "Which engine holds the store; docs/storage.md says when to choose which. A store that is \
+                  there moves to another one with concord store migrate, which also changes this line.",
+    },
+    Setting {
         key: "store.cache_mib",
         default: Some("256"),
         kind: Kind::Whole(16, 65_536),
         unit: "MiB",
-        meaning: "What the store keeps in memory; the process takes about twice this. More makes \
-                  reads of a large store faster.",
+        meaning: "What the store keeps in memory; on sled the process takes about twice this. More \
+                  makes reads of a large store faster.",
     },
     Setting {
         key: "sync.heartbeat_ms",
@@ -168,6 +181,8 @@ pub struct Config {
     pub log_level: String,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The name of the engine that holds the store.
+    pub store_engine: String,
     /// What the store caches, in MiB.
     pub store_cache_mib: u64,
     /// How often digests are told.
@@ -365,6 +380,7 @@ impl Config {
                 "json" => LogFormat::Json,
                 _ => LogFormat::Text,
             },
+            store_engine: read.text(ENGINE_KEY)?,
             store_cache_mib: read.whole("store.cache_mib")?,
             heartbeat: Duration::from_millis(heartbeat_ms),
             idle_timeout: Duration::from_millis(idle_timeout_ms),

@@ -6,22 +6,23 @@
 //! leaves the node that a power cut could take back. When nothing waits it sleeps until the next
 //! deadline.
 
-use std::collections::BTreeMap;
+mod inbox;
+mod tickets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::inbox::{Inbox, Input};
+use self::tickets::{Replications, Tickets};
 use crate::clock::Clock;
 use crate::handle::{Command, Handle};
 use crate::identity::NodeKey;
 use crate::kv::Overlay;
 use crate::replica::action::Action;
-use crate::replica::event::{
-    Answer, Event, RosterOutcome, RosterRefusal, StoreFault, StoreFaultKind, Ticket, WriteOutcome,
-    WriteRefusal,
-};
+use crate::replica::event::{Event, StoreFault, StoreFaultKind};
 use crate::replica::limits::RECORD_BYTES_MAX;
 use crate::replica::roster::Roster;
 use crate::replica::status::Status;
@@ -152,6 +153,7 @@ pub async fn start<S: Store + 'static>(
         status_at_ms: 0,
         status_is_old: false,
         tickets: Tickets::default(),
+        replications: Replications::default(),
     };
     let inbox = Inbox {
         transport: transport_inbox,
@@ -182,111 +184,6 @@ const STATUS_MS: u64 = 100;
 const _: () =
     assert!(RECORD_BYTES_MAX < VALUE_MAX, "the replica asks for nothing that is too long");
 
-enum Input {
-    Transport(TransportEvent),
-    Command(Command),
-    Deadline,
-}
-
-struct Inbox {
-    transport: mpsc::Receiver<TransportEvent>,
-    commands: mpsc::Receiver<Command>,
-    stopped: oneshot::Receiver<()>,
-    /// Whether a command is looked for first. The two take turns: neither a peer that sends without
-    /// end nor a client that writes without end keeps the other waiting.
-    commands_first: bool,
-}
-
-impl Inbox {
-    /// Waits for the next input; none when the node is to stop.
-    async fn next(&mut self, wait: Duration) -> Option<Input> {
-        if !matches!(self.stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-            return None;
-        }
-        if let Some(input) = self.waiting() {
-            return Some(input);
-        }
-        tokio::select! {
-            biased;
-            _ = &mut self.stopped => None,
-            Some(event) = self.transport.recv() => Some(Input::Transport(event)),
-            Some(command) = self.commands.recv() => Some(Input::Command(command)),
-            () = tokio::time::sleep(wait) => Some(Input::Deadline),
-        }
-    }
-
-    /// Answers the requests that were never looked at: surely nothing of theirs was done.
-    fn turn_away(&mut self, why: &StoreFault) {
-        self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            match command {
-                Command::Write(_, reply) => {
-                    drop(reply.send(Err(WriteRefusal::Store(why.clone()))));
-                }
-                Command::AdoptRoster(_, reply) => {
-                    drop(reply.send(Err(RosterRefusal::Store(why.clone()))));
-                }
-            }
-        }
-    }
-
-    /// What waits already.
-    fn waiting(&mut self) -> Option<Input> {
-        self.commands_first = !self.commands_first;
-        let mut event = || self.transport.try_recv().map(Input::Transport).ok();
-        let mut command = || self.commands.try_recv().map(Input::Command).ok();
-        if self.commands_first { command().or_else(event) } else { event().or_else(command) }
-    }
-}
-
-#[derive(Default)]
-struct Tickets {
-    next: u64,
-    writes: BTreeMap<Ticket, oneshot::Sender<WriteOutcome>>,
-    rosters: BTreeMap<Ticket, oneshot::Sender<RosterOutcome>>,
-}
-
-impl Tickets {
-    fn draw(&mut self) -> Ticket {
-        self.next += 1;
-        Ticket(self.next)
-    }
-
-    /// Answers a client. One that has gone away misses the answer, not the write.
-    fn answer(&mut self, ticket: Ticket, answer: Answer) {
-        match answer {
-            Answer::Write(outcome) => {
-                if let Some(reply) = self.writes.remove(&ticket) {
-                    drop(reply.send(outcome));
-                }
-            }
-            Answer::Roster(outcome) => {
-                if let Some(reply) = self.rosters.remove(&ticket) {
-                    drop(reply.send(outcome));
-                }
-            }
-        }
-    }
-
-    /// Tells everybody who waits how the store refused the batch of their requests.
-    fn fail(&mut self, error: &StoreError) {
-        let fault = StoreFault::from(error);
-        let certain = leaves_as_was(error);
-        for reply in std::mem::take(&mut self.writes).into_values() {
-            drop(reply.send(Err(match certain {
-                true => WriteRefusal::Store(fault.clone()),
-                false => WriteRefusal::Uncertain { reason: fault.reason.clone() },
-            })));
-        }
-        for reply in std::mem::take(&mut self.rosters).into_values() {
-            drop(reply.send(Err(match certain {
-                true => RosterRefusal::Store(fault.clone()),
-                false => RosterRefusal::Uncertain { reason: fault.reason.clone() },
-            })));
-        }
-    }
-}
-
 struct Driver<S> {
     replica: Replica,
     store: Arc<S>,
@@ -304,6 +201,7 @@ struct Driver<S> {
     /// Whether something happened since the status was shown.
     status_is_old: bool,
     tickets: Tickets,
+    replications: Replications,
 }
 
 impl<S: Store> Driver<S> {
@@ -361,7 +259,7 @@ impl<S: Store> Driver<S> {
             next = if full { None } else { inbox.waiting() };
             // Under steady load the inbox is never empty; a deadline is met all the same.
             let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();
-            for event in std::iter::once(self.event(input)).chain(due.then_some(Event::Tick)) {
+            for event in self.event(input).into_iter().chain(due.then_some(Event::Tick)) {
                 for action in self.replica.handle(self.clock.now_ms(), event, &overlay) {
                     if let Action::Persist(ops) = action {
                         overlay.apply(&ops);
@@ -394,6 +292,7 @@ impl<S: Store> Driver<S> {
             self.show_status_now();
         }
         deferred.into_iter().for_each(|action| self.perform(action));
+        self.replications.answer(&self.replica);
         Ok(())
     }
 
@@ -417,8 +316,9 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    fn event(&mut self, input: Input) -> Event {
-        match input {
+    /// What an input means to the replica; nothing when the driver itself sees to it.
+    fn event(&mut self, input: Input) -> Option<Event> {
+        Some(match input {
             Input::Deadline => Event::Tick,
             Input::Transport(event) => event.into(),
             Input::Command(Command::Write(request, reply)) => {
@@ -431,7 +331,11 @@ impl<S: Store> Driver<S> {
                 self.tickets.rosters.insert(ticket, reply);
                 Event::AdoptRoster { ticket, roster }
             }
-        }
+            Input::Command(Command::AwaitSites { sites, reply }) => {
+                self.replications.wait(&self.replica, sites, reply);
+                return None;
+            }
+        })
     }
 
     fn perform(&mut self, action: Action) {
@@ -535,95 +439,6 @@ impl From<TransportEvent> for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replica::event::LinkId;
-
-    /// An inbox in which so many events of peers and requests of clients wait.
-    async fn inbox(events: usize, requests: usize) -> Inbox {
-        let (to_transport, transport) = mpsc::channel(TRANSPORT_INBOX);
-        let (to_commands, commands) = mpsc::channel(COMMAND_INBOX);
-        let (running, stopped) = oneshot::channel::<()>();
-        for bytes in 0..events {
-            let sent = TransportEvent::Sent { link: LinkId(1), bytes };
-            to_transport.send(sent).await.unwrap();
-        }
-        for _ in 0..requests {
-            let (reply, _) = oneshot::channel();
-            to_commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
-        }
-        // The senders live as long as the test.
-        std::mem::forget((to_transport, to_commands, running));
-        Inbox { transport, commands, stopped, commands_first: false }
-    }
-
-    #[tokio::test]
-    async fn who_waits_when_the_store_fails_is_told_whether_something_may_be_written() {
-        let reason = "fsync: input/output error".to_owned();
-        let failed = StoreError::Engine { dir: "/data".into(), reason };
-        let too_long = StoreError::TooLong { key: vec![1], length: VALUE_MAX + 1 };
-        for (error, certain) in [(failed, false), (too_long, true)] {
-            let mut tickets = Tickets::default();
-            let (reply, write) = oneshot::channel();
-            let ticket = tickets.draw();
-            tickets.writes.insert(ticket, reply);
-            let (reply, roster) = oneshot::channel();
-            let ticket = tickets.draw();
-            tickets.rosters.insert(ticket, reply);
-            tickets.fail(&error);
-            let refusal = write.await.unwrap().unwrap_err();
-            assert_eq!(matches!(refusal, WriteRefusal::Store(_)), certain, "{refusal:?}");
-            assert_eq!(matches!(refusal, WriteRefusal::Uncertain { .. }), !certain, "{refusal:?}");
-            let refusal = roster.await.unwrap().unwrap_err();
-            assert_eq!(matches!(refusal, RosterRefusal::Store(_)), certain, "{refusal:?}");
-            assert_eq!(matches!(refusal, RosterRefusal::Uncertain { .. }), !certain, "{refusal:?}");
-        }
-    }
-
-    /// A request that waits in the inbox is not done, and its client learns why.
-    #[tokio::test]
-    async fn who_was_not_looked_at_is_told_what_ended_the_node() {
-        let full = StoreError::Full { dir: "/data".into() };
-        // A path with the words of another fault is no such fault.
-        let other = StoreError::Denied { dir: "/no space left/is full".into(), reason: "x".into() };
-        for (why, kind) in [
-            (StoreFault::from(&full), StoreFaultKind::Full),
-            (StoreFault::from(&other), StoreFaultKind::Failed),
-            (StoreFault::stopping(), StoreFaultKind::Stopping),
-        ] {
-            let mut waiting = inbox(0, 0).await;
-            let (commands, queue) = mpsc::channel(2);
-            waiting.commands = queue;
-            let (reply, answer) = oneshot::channel();
-            commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
-            waiting.turn_away(&why);
-            let refusal = answer.await.unwrap().unwrap_err();
-            assert!(
-                matches!(&refusal, RosterRefusal::Store(fault) if fault.kind == kind),
-                "{refusal:?}"
-            );
-        }
-    }
-
-    fn is_command(input: Option<Input>) -> Option<bool> {
-        Some(matches!(input?, Input::Command(_)))
-    }
-
-    #[tokio::test]
-    async fn peers_and_clients_take_turns() {
-        let mut inbox = inbox(20, 10).await;
-        let mut commands = 0;
-        for _ in 0..10 {
-            let first = is_command(inbox.next(Duration::ZERO).await);
-            commands += usize::from(first == Some(true));
-            commands += usize::from(is_command(inbox.waiting()) == Some(true));
-        }
-        assert_eq!(commands, 10);
-        // What is left is taken, whoever it is from, and then the time passes.
-        for _ in 0..10 {
-            assert_eq!(is_command(inbox.waiting()), Some(false));
-        }
-        assert!(inbox.waiting().is_none());
-        assert!(matches!(inbox.next(Duration::ZERO).await, Some(Input::Deadline)));
-    }
 
     #[test]
     fn a_pause_is_over_in_time_and_when_the_clock_was_set_back() {

@@ -1,6 +1,7 @@
 //! What HTTP and everything else outside the driver holds: commands in, answers and snapshots out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,6 +20,13 @@ pub enum Command {
     Write(WriteRequest, oneshot::Sender<WriteOutcome>),
     /// See [`Handle::adopt_roster`].
     AdoptRoster(Vec<u8>, oneshot::Sender<RosterOutcome>),
+    /// See [`Handle::await_sites`].
+    AwaitSites {
+        /// How many.
+        sites: usize,
+        /// Gets how many hold it, once they are enough.
+        reply: oneshot::Sender<usize>,
+    },
 }
 
 /// What a client is told whose request was under way when the driver ended.
@@ -74,6 +82,23 @@ impl Handle {
         sent.map_err(|_| RosterRefusal::Store(StoreFault::stopping()))?;
         let lost = || RosterRefusal::Uncertain { reason: ENDED.to_owned() };
         answer.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Waits until so many other nodes hold durably everything that this node has written until now, or
+    /// until the time is over; gives how many do then.
+    pub async fn await_sites(&self, sites: usize, time: Duration) -> usize {
+        match tokio::time::timeout(time, self.ask_sites(sites)).await {
+            Ok(holding) => holding,
+            // As many as there are.
+            Err(_) => self.ask_sites(0).await,
+        }
+    }
+
+    async fn ask_sites(&self, sites: usize) -> usize {
+        let (reply, answer) = oneshot::channel();
+        // From a node that is stopping nobody learns of any.
+        drop(self.commands.send(Command::AwaitSites { sites, reply }).await);
+        answer.await.unwrap_or(0)
     }
 
     /// The newest snapshot of the node's state.

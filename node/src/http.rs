@@ -6,6 +6,7 @@
 
 mod attributes;
 mod author;
+mod backup;
 mod bulk;
 mod changes;
 mod codes;
@@ -13,6 +14,7 @@ mod conflicts;
 mod credit;
 mod cursor;
 mod customers;
+mod durability;
 mod error;
 mod export;
 mod extract;
@@ -135,7 +137,10 @@ pub fn router(handle: Handle, tokens: impl Into<Keyring>, clock: Clock) -> Route
         reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
     };
     let authenticate = middleware::from_fn_with_state(app.clone(), author::authenticate);
-    let (router, _) = with_token().route_layer(authenticate).merge(open()).split_for_parts();
+    let await_sites = middleware::from_fn_with_state(app.clone(), durability::await_sites);
+    let complete = middleware::from_fn_with_state(app.clone(), durability::complete);
+    let pages = with_token().route_layer(complete).route_layer(await_sites);
+    let (router, _) = pages.route_layer(authenticate).merge(open()).split_for_parts();
     router
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(DefaultBodyLimit::max(BODY_MAX))
@@ -162,6 +167,7 @@ fn with_token() -> OpenApiRouter<App> {
         .routes(routes!(changes::changes))
         .routes(routes!(bulk::bulk).layer(DefaultBodyLimit::max(bulk::BODY_MAX)))
         .routes(routes!(export::export))
+        .routes(routes!(backup::backup))
         .routes(routes!(attributes::attributes))
         .routes(routes!(network::show, network::adopt))
         .routes(routes!(issues::list))

@@ -9,6 +9,7 @@
 
 pub mod action;
 mod advice;
+pub mod backup;
 mod batch;
 #[cfg(test)]
 pub(crate) mod bug;
@@ -21,6 +22,7 @@ mod door;
 pub mod event;
 pub mod fork;
 pub mod frame;
+mod freshness;
 pub mod history;
 mod issues;
 pub mod layout;
@@ -31,6 +33,7 @@ pub mod node_id;
 pub mod numbers;
 mod peers;
 mod permission;
+pub mod rebuild;
 pub mod records;
 pub mod repair;
 mod resolving;
@@ -55,13 +58,16 @@ use self::event::{
     Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest,
 };
 use self::frame::Digests;
+use self::freshness::Freshness;
 use self::history::{Applied, History, Verdict};
 use self::limits::{
-    ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX, RECORD_BYTES_MAX,
+    ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX,
+    RECORD_BYTES_MAX, SETTLED_LINKS_MAX, SETTLED_MS,
 };
 use self::node_id::NodeId;
 use self::numbers::Numbers;
 use self::peers::{Link, Peer, clock_offset_ms};
+use self::records::Records;
 use self::roster::{Roster, RosterError, Signer};
 use self::write::{OwnLog, Writer};
 use crate::kv::{Op, Overlay, ReadError, View};
@@ -113,11 +119,14 @@ pub struct Replica {
     moved: BTreeSet<LogId>,
     peers: BTreeMap<NodeId, Peer>,
     links: BTreeMap<LinkId, Link>,
+    freshness: Freshness,
     /// Authors of over [`OPEN_LOGS_MAX`] open logs: no links with them.
     shunned: BTreeSet<NodeId>,
     /// The newest reading of the wall clock.
     heard_ms: u64,
     beat_at_ms: u64,
+    /// The feed position when something last happened, and when to tell what it came to.
+    settled: (u64, Option<u64>),
     refused: u64,
     ready: bool,
     alarms: Vec<String>,
@@ -167,6 +176,8 @@ impl Replica {
         let unfolded = history.vector.unfolded().map(|(log, _)| *log);
         let moved = unfolded.filter(|log| Some(*log) != spoken_for).collect();
         let ready = config.behind.is_none();
+        let settled = (history.state.feed, None);
+        let freshness = Freshness::load(&history.vector, Records::new(view))?;
         let mut replica = Self {
             config,
             node,
@@ -175,9 +186,11 @@ impl Replica {
             moved,
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
+            freshness,
             shunned: BTreeSet::new(),
             heard_ms: 0,
             beat_at_ms: 0,
+            settled,
             refused: 0,
             ready,
             alarms: Vec::new(),
@@ -235,6 +248,10 @@ impl Replica {
         if let Err(error) = outcome {
             self.alarm(&mut turn, format!("the store cannot be read: {error}"));
         }
+        if self.settled.0 != self.history.state.feed {
+            let is_small = self.links.len() <= SETTLED_LINKS_MAX;
+            self.settled = (self.history.state.feed, is_small.then_some(now_ms + SETTLED_MS));
+        }
         turn.actions
     }
 
@@ -246,7 +263,8 @@ impl Replica {
         if self.history.has_due {
             return 0;
         }
-        let due = owed.chain(dials).chain(self.policy_at_ms).chain([self.beat_at_ms]);
+        let told = self.settled.1.into_iter().chain([self.beat_at_ms]);
+        let due = owed.chain(dials).chain(self.policy_at_ms).chain(told);
         due.min().unwrap_or(self.beat_at_ms)
     }
 
@@ -254,6 +272,24 @@ impl Replica {
     #[must_use]
     pub const fn feed_position(&self) -> u64 {
         self.history.state.feed
+    }
+
+    /// The newest commit that this node itself wrote.
+    #[must_use]
+    pub fn newest_own(&self) -> Option<CommitRef> {
+        let own = &self.own;
+        let vector = &self.history.vector;
+        let current = vector.get(&own.id).map(|held| CommitRef { log: own.id, seq: held.seq });
+        let before = own.opening.predecessor.map(|end| CommitRef { log: end.log, seq: end.seq });
+        current.or(before)
+    }
+
+    /// How many other members said to hold durably what this node wrote up to a commit of its own.
+    #[must_use]
+    pub fn sites_holding(&self, commit: &CommitRef) -> usize {
+        let holds =
+            |peer: &&Peer| peer.reported.get(&commit.log).is_some_and(|seq| *seq >= commit.seq);
+        self.peers.values().filter(holds).count()
     }
 
     /// How many commits are held.

@@ -1,15 +1,18 @@
 //! The store of a node: durable keys and values behind one narrow trait.
 //!
-//! [`Store`] is the trait, [`SledStore`] the engine. Opening and recovery are in `open`, how a value is
-//! laid out and checked in `value`, and [`Watermark`] is the file outside the store that notices a store
+//! [`Store`] is the trait, [`DiskStore`] implements it on sled or redb ([`EngineKind`]). What it needs of an
+//! engine is in `engine`, opening and recovery in `open`, how a value is laid out and checked in `value`,
+//! and [`Watermark`] is the file outside the store that notices a store
 //! that came back short. What the keys mean is not known here. See `docs/storage.md`.
 
 mod compact;
+mod disk_store;
 mod engine;
 mod format;
 mod lock;
 mod open;
-mod sled_store;
+mod redb_engine;
+mod sled_engine;
 mod totals;
 mod value;
 mod walk;
@@ -20,15 +23,16 @@ use std::path::{Path, PathBuf};
 use crate::kv::{KEY_MAX, Op, ShowKey, View};
 
 pub use self::compact::CompactError;
+pub use self::disk_store::DiskStore;
+pub use self::engine::{EngineKind, UnknownEngine};
 pub use self::format::{FORMAT_KEY, FORMAT_VERSION, StoreId};
 pub use self::open::{OpenError, OpenReport, StoreOptions};
-pub use self::sled_store::SledStore;
 pub use self::value::VALUE_MAX;
 pub use self::watermark::{Behind, Mark, Watermark, WatermarkError};
 
 /// Durable keys and values.
 ///
-/// Narrow on purpose: no closures, no transactions, no watchers, so that a second engine is a small
+/// Narrow on purpose: no closures, no transactions, no watchers, so that an engine is a small
 /// piece of work. Reads come from [`View`] and may run on any thread; one thread should write.
 pub trait Store: View + Send + Sync {
     /// Applies the changes in order, all or none; a reader never sees a part of them.
@@ -207,7 +211,7 @@ pub struct VerifyReport {
     pub damaged_keys: Vec<Vec<u8>>,
     /// Entries that no value owns: a waste of space, or the remains of a damaged value.
     pub orphans: u64,
-    /// Files in the engine's blob directory, which are never made durable. Must be 0.
+    /// Files in sled's blob directory, which are never made durable. Must be 0.
     pub blobs: u64,
 }
 
@@ -235,7 +239,7 @@ pub struct CompactReport {
 pub struct StoreStats {
     /// Bytes of all its files.
     pub disk_bytes: u64,
-    /// Files in the engine's blob directory, which are never made durable. More than 0 is an alarm.
+    /// Files in sled's blob directory, which are never made durable. More than 0 is an alarm.
     pub blobs: u64,
 }
 

@@ -6,10 +6,14 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod backup; // backups of running and stopped nodes, incremental, damaged, restored without a number used twice
+mod bootstrap; // new nodes filled from a peer: killed, gone on with, proved equal
 mod cli; // the real program: what it makes, what it refuses and with which exit code
 mod damage; // stores damaged behind the program: said, repaired, fetched back from the peers
 mod demo; // the demo: converges, explains itself, leaves nothing behind
 mod disk_full; // a disk that fills up under a node: one sentence, an exit code, nothing lost
+mod durability; // writes that wait for other nodes, and how fresh an answer is
+mod engines; // a node whose store moves from one engine to the other
 mod examples; // every example runs and ends as it says
 mod governance; // the policy from a governor's file to every node, requests and approvals across regions
 mod hostile; // mutants of everything that travels: no panic, one verdict, nothing harmed

@@ -109,6 +109,11 @@ impl Process {
     /// Starts the node and waits until it answers.
     pub(crate) fn start(&mut self) {
         self.spawn();
+        self.await_ready();
+    }
+
+    /// Waits until the node serves.
+    pub(crate) fn await_ready(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.client.ask(&Request::get("/v1/health")).is_err() {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().unwrap());
@@ -120,9 +125,15 @@ impl Process {
 
     /// Starts the node and waits for nothing.
     pub(crate) fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
+    /// Starts the node with further flags and waits for nothing.
+    pub(crate) fn spawn_with(&mut self, flags: &[&str]) {
         let log = File::options().append(true).create(true).open(self.dir.join("log")).unwrap();
         let child = Command::new(CONCORD)
             .args(["run", "--dir", self.dir.to_str().unwrap()])
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

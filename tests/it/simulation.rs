@@ -182,4 +182,14 @@ fn the_ready_scenarios_hold_and_answer_their_questions() {
 
     let hostile = run("hostile-node");
     assert!(hostile.quarantined > 10, "{}", hostile.quarantined);
+
+    let sites = run("sixty-four-sites");
+    assert_eq!((sites.nodes.len(), sites.links.len(), sites.faults["crash"]), (64, 216, 1));
+    // One of two lines and one of two hubs are enough; only a region that is cut off is behind.
+    for series in sites.staleness.iter().filter(|series| series.region != "HUB") {
+        let whole = series.points.iter().filter(|(at, _)| *at < 5 * minute);
+        let most = whole.map(|(_, lag)| *lag).max().unwrap();
+        assert!(most < 3_000, "{}: {most}", series.region);
+    }
+    assert!(worst(&sites, "APAC") > minute);
 }

@@ -12,7 +12,7 @@ use node::replica::event::{Precondition, Provenance, RecordWrite, WriteReceipt, 
 use node::replica::records::Records;
 use node::replica::roster::{Member, Roster};
 use node::replica::status::Status;
-use node::store::{SledStore, StoreOptions, Watermark};
+use node::store::{DiskStore, StoreOptions, Watermark};
 use node::transport::TransportConfig;
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -105,9 +105,11 @@ async fn start_site(site: &Site, roster: Roster) -> Running {
     driver::start(settings, store, watermark).await.unwrap()
 }
 
-fn open(dir: &Path) -> (SledStore, node::store::StoreId, Watermark) {
-    let options = StoreOptions { cache_bytes: 16 << 20, ..StoreOptions::default() };
-    let (store, report) = SledStore::open(&dir.join("store"), &options).unwrap();
+fn open(dir: &Path) -> (DiskStore, node::store::StoreId, Watermark) {
+    // As a node itself would: the whole suite runs on the engine that this names.
+    let engine = std::env::var("CONCORD_STORE_ENGINE").ok().map(|name| name.parse().unwrap());
+    let options = StoreOptions { engine, cache_bytes: 16 << 20, ..StoreOptions::default() };
+    let (store, report) = DiskStore::open(&dir.join("store"), &options).unwrap();
     let watermark = Watermark::load(&dir.join("watermark")).unwrap();
     (store, report.store, watermark)
 }

@@ -121,8 +121,9 @@ fn the_lock_file_pins_what_our_formats_depend_on() {
     let locked = locked();
     assert_eq!(locked["automerge"], ["0.12.0"]);
     assert_eq!(locked["sled"], ["0.34.7"]);
+    assert_eq!(locked["redb"], ["4.6.0"]);
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    for pin in ["automerge = \"=0.12.0\"", "sled = \"=0.34.7\""] {
+    for pin in ["automerge = \"=0.12.0\"", "redb = \"=4.6.0\"", "sled = \"=0.34.7\""] {
         assert!(manifest.contains(pin), "Cargo.toml: {pin}");
     }
 }

@@ -1,4 +1,4 @@
-//! The door: judges a change as a stranger's and tries it on a copy.
+//! The door: judges a change as a stranger's.
 //!
 //! A verdict is a pure function of the change, its author and its causal past. It never depends on
 //! what else the document holds, so a value that is absent and a value that the author cannot have
@@ -6,45 +6,40 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use automerge::{Change, ChangeHash, ReadDoc};
 
 use super::change::{Content, OpId};
-use super::founders::Founders;
 use super::history::{self, History};
 use super::refusal::{QuarantineCode, Refusal};
-use super::registers::{register, registers};
-use super::{Author, CHANGE_BYTES_MAX, CustomerDocument, HISTORY_BYTES_MAX, envelope};
-use crate::claim::Origin;
+use super::{Admitted, Author, CustomerDocument, HISTORY_BYTES_MAX};
 use crate::id::CommitRef;
 use crate::path::ClaimKey;
 
 /// Whether the author of a change can have seen a commit.
 pub(super) type Seen<'a> = &'a dyn Fn(&CommitRef) -> bool;
 
-/// Judges the bytes and applies them to a copy.
+/// Judges the bytes and merges them into a copy.
 pub(super) fn admit(
     document: &CustomerDocument,
     author: &Author,
     bytes: &[u8],
     seen: Seen<'_>,
-) -> Result<CustomerDocument, Refusal> {
-    let content = Content::decode(bytes)?;
+) -> Result<Admitted, Refusal> {
+    let (content, hash) = Content::decode_named(bytes)?;
     check_author(&content, author)?;
-    let change = content.encode().map_err(Refusal::Defect)?;
-    if change.raw_bytes() != bytes {
+    if content.encode() != bytes {
         return Err(QuarantineCode::NotCanonical.into());
     }
     let heads = find_dependencies(&content, &document.history, seen)?;
-    if document.history.find(&change.hash().0).is_some() {
-        return Ok(document.clone());
+    let says = content.says();
+    if document.history.find(&hash).is_some() {
+        return Ok(Admitted { document: document.clone(), change: says });
     }
     let past = document.history.past(&heads);
     check_sequence(&content, author, &document.history, &heads, &past)?;
     check_replaced(&content, document, &find_seen(&content, &document.history, &past)?)?;
     check_history(bytes, document, &past)?;
-    try_on_copy(document, author, change, &content).map_err(Refusal::Defect)
+    let document = document.with(content, hash, bytes).map_err(Refusal::Defect)?;
+    Ok(Admitted { document, change: says })
 }
 
 fn check_author(content: &Content, author: &Author) -> Result<(), QuarantineCode> {
@@ -127,9 +122,8 @@ fn check_replaced(
 ) -> Result<(), Refusal> {
     let mut holders = BTreeMap::new();
     for put in content.puts.iter().filter(|put| !put.replaces.is_empty()) {
-        let visible = register(&document.inner, &put.key.to_string(), None)
-            .map_err(|error| Refusal::Defect(error.to_string()))?;
-        let visible: BTreeSet<OpId> = visible.into_iter().map(|(id, _)| id).collect();
+        let visible = document.registers.visible(&put.key).iter();
+        let visible: BTreeSet<OpId> = visible.map(|(id, _)| *id).collect();
         for id in &put.replaces {
             let holder = document.history.find_operation(*id).filter(|holder| seen[*holder]);
             let holder = holder.ok_or(QuarantineCode::UnknownPredecessor)?;
@@ -157,62 +151,19 @@ fn check_history(
     document: &CustomerDocument,
     past: &[bool],
 ) -> Result<(), QuarantineCode> {
-    // So few changes cannot be too much, however large each is.
-    if (past.len() + 1).saturating_mul(CHANGE_BYTES_MAX) <= HISTORY_BYTES_MAX {
-        return Ok(());
+    let nodes = document.history.nodes().iter().zip(past);
+    let before: usize = nodes.filter(|(_, past)| **past).map(|(node, _)| node.bytes).sum();
+    if bytes.len() + before > HISTORY_BYTES_MAX {
+        Err(QuarantineCode::HistoryTooLarge)
+    } else {
+        Ok(())
     }
-    let mut size = bytes.len();
-    for change in document.inner.get_changes(&[]) {
-        if document.history.find(&change.hash().0).is_some_and(|index| past[index]) {
-            size = size.saturating_add(change.raw_bytes().len());
-        }
-    }
-    if size > HISTORY_BYTES_MAX { Err(QuarantineCode::HistoryTooLarge) } else { Ok(()) }
 }
 
 /// The key of each operation of a change that the document holds.
 fn keys_of(document: &CustomerDocument, holder: usize) -> Result<Vec<ClaimKey>, Refusal> {
-    let hash = ChangeHash(document.history.node(holder).hash);
-    let change = document.inner.get_change_by_hash(&hash);
-    let content = change.and_then(|change| Content::decode(change.raw_bytes()).ok());
+    let content = document.stored.change(&document.history, holder);
     let content =
         content.ok_or_else(|| Refusal::Defect("a stored change is not readable".to_owned()))?;
     Ok(content.puts.into_iter().map(|put| put.key).collect())
-}
-
-/// Applies the change to a copy, saves it, loads what was saved and compares. What comes back is what
-/// was read, so what is kept is what a restart will find.
-fn try_on_copy(
-    document: &CustomerDocument,
-    author: &Author,
-    change: Change,
-    content: &Content,
-) -> Result<CustomerDocument, String> {
-    let mut heads = document.version().heads().to_vec();
-    heads.retain(|head| !content.dependencies.contains(head));
-    heads.push(change.hash().0);
-    heads.sort_unstable();
-    let mut founders = Founders::clone(&document.founders);
-    let Author { commit, time, region } = author.clone();
-    founders.add(&content.puts, &Origin { commit, time, region });
-    // The copies are thrown away after a panic, so nothing half-done survives it.
-    let trial = catch_unwind(AssertUnwindSafe(|| {
-        let mut copy = document.inner.clone();
-        copy.apply_changes([change]).map_err(|error| error.to_string())?;
-        let saved = envelope::seal(&founders, &copy.save_nocompress());
-        let loaded = CustomerDocument::load(&saved).map_err(|error| error.to_string())?;
-        if loaded.version().heads() != heads {
-            return Err("it does not read back at the version that it was given".to_owned());
-        }
-        if *loaded.founders != founders {
-            return Err("it does not read back with the same founders".to_owned());
-        }
-        let [before, after] = [&copy, &loaded.inner]
-            .map(|copy| registers(copy, None).map_err(|error| error.to_string()));
-        if before? != after? {
-            return Err("it does not read back with the same values".to_owned());
-        }
-        Ok(loaded)
-    }));
-    trial.unwrap_or_else(|_| Err("automerge panicked while it applied the change".to_owned()))
 }

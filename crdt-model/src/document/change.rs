@@ -1,24 +1,24 @@
 //! The content of a change: read from a stranger's bytes, and written in the one canonical form.
 //!
 //! Nothing here looks at a document. The decoder is our own: Automerge's would expand a run of a
-//! million operations, and panics on some inputs. The encoder is Automerge's. Bytes that the encoder
-//! does not reproduce are refused, so whatever the decoder overlooks is found there.
+//! million operations, and panics on some inputs. Bytes that the encoder of the canonical form does not
+//! reproduce are refused, so whatever the decoder overlooks is found there.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use automerge::legacy::{Key, ObjectId, Op, OpId as LegacyOpId, OpType};
-use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ScalarValue};
-
+use super::canonical;
 use super::chunk::{self, Reader};
 use super::columns::{ColumnError, any_true, rows, sums, values};
 use super::refusal::QuarantineCode;
 use super::registers::Visible;
-use super::{CHANGE_BYTES_MAX, COUNTER_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, TEXT_BYTES_MAX};
+use super::{
+    CHANGE_BYTES_MAX, COUNTER_MAX, ClaimEdit, OPERATIONS_MAX, PREDECESSORS_MAX, ReadChange,
+    TEXT_BYTES_MAX,
+};
 use crate::id::LogId;
 use crate::path::ClaimKey;
-use crate::value::Cell;
+use crate::value::{Assertion, Cell};
+use crate::version::Version;
 
 /// The identity of one operation, in Automerge's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,10 +50,16 @@ pub(super) struct Content {
 impl Content {
     /// Reads the bytes of a change.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, QuarantineCode> {
+        Self::decode_named(bytes).map(|(content, _)| content)
+    }
+
+    /// Reads the bytes of a change, with its hash, by which others depend on it.
+    pub(super) fn decode_named(bytes: &[u8]) -> Result<(Self, [u8; 32]), QuarantineCode> {
         if bytes.len() > CHANGE_BYTES_MAX {
             return Err(QuarantineCode::ChangeTooLarge);
         }
-        let mut reader = Reader::new(chunk::body(bytes, chunk::CHANGE)?);
+        let (body, hash) = chunk::body(bytes, chunk::CHANGE)?;
+        let mut reader = Reader::new(body);
         let header = Header::read(&mut reader)?;
         let columns = Columns::read(&mut reader)?;
         if !reader.is_empty() {
@@ -64,7 +70,7 @@ impl Content {
         if last.is_none_or(|last| last > COUNTER_MAX) {
             return Err(QuarantineCode::CounterTooLarge);
         }
-        Ok(Self {
+        let content = Self {
             dependencies: header.dependencies,
             log: header.actors[0],
             sequence: header.sequence,
@@ -72,52 +78,31 @@ impl Content {
             time: header.time,
             message: header.message.to_owned(),
             puts,
-        })
+        };
+        Ok((content, hash))
     }
 
-    /// The change in canonical form; the reason when Automerge panics, which our content never makes
-    /// it do.
-    pub(super) fn encode(&self) -> Result<Change, String> {
-        let start_op = NonZeroU64::new(self.start).ok_or("the first counter is zero")?;
-        let expanded = ExpandedChange {
-            operations: self.puts.iter().map(Put::to_operation).collect(),
-            actor_id: ActorId::from(self.log.as_bytes()),
-            hash: None,
-            seq: self.sequence,
-            start_op,
-            time: self.time,
-            message: Some(self.message.clone()),
-            deps: self.dependencies.iter().copied().map(ChangeHash).collect(),
-            extra_bytes: Vec::new(),
-            author: None,
+    /// What it says, for people and policies.
+    pub(super) fn says(&self) -> ReadChange {
+        let edit = |put: &Put| ClaimEdit {
+            key: put.key.clone(),
+            // What cannot be read states nothing.
+            assertion: Assertion::in_slot(put.key.slot, &put.cell).unwrap_or(Assertion::Tombstone),
         };
-        catch_unwind(AssertUnwindSafe(|| Change::from(expanded)))
-            .map_err(|_| "automerge panicked while it encoded the change".to_owned())
+        let edits = self.puts.iter().map(edit).collect();
+        ReadChange { edits, seen: Version::new(self.dependencies.clone()) }
+    }
+
+    /// The change in canonical form.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        chunk::seal(chunk::CHANGE, &canonical::body(self))
     }
 }
 
 impl Put {
     /// Sets a register in place of what is visible there.
-    pub(super) fn over(key: ClaimKey, cell: Cell, visible: Vec<Visible>) -> Self {
-        Self { key, cell, replaces: visible.into_iter().map(|(id, _)| id).collect() }
-    }
-
-    fn to_operation(&self) -> Op {
-        let replaces = self.replaces.iter();
-        Op {
-            action: OpType::Put(match &self.cell {
-                Cell::Null => ScalarValue::Null,
-                Cell::Bool(flag) => ScalarValue::Boolean(*flag),
-                Cell::Int(number) => ScalarValue::Int(*number),
-                Cell::Str(text) => ScalarValue::Str(text.as_str().into()),
-            }),
-            obj: ObjectId::Root,
-            key: Key::from(self.key.to_string()),
-            pred: replaces
-                .map(|op| LegacyOpId(op.counter, ActorId::from(op.log.as_bytes())))
-                .collect(),
-            insert: false,
-        }
+    pub(super) fn over(key: ClaimKey, cell: Cell, visible: &[Visible]) -> Self {
+        Self { key, cell, replaces: visible.iter().map(|(id, _)| *id).collect() }
     }
 }
 
@@ -179,25 +164,25 @@ struct Columns<'a> {
 }
 
 /// The columns that Automerge knows: (id << 4) + type.
-mod specification {
-    pub(super) const OBJECT_ACTOR: u64 = 0x01;
-    pub(super) const OBJECT_COUNTER: u64 = 0x02;
-    pub(super) const KEY_ACTOR: u64 = 0x11;
-    pub(super) const KEY_COUNTER: u64 = 0x13;
-    pub(super) const KEY_TEXT: u64 = 0x15;
-    pub(super) const INSERT: u64 = 0x34;
-    pub(super) const ACTION: u64 = 0x42;
-    pub(super) const VALUE_META: u64 = 0x56;
-    pub(super) const VALUE: u64 = 0x57;
-    pub(super) const REPLACES: u64 = 0x70;
-    pub(super) const REPLACES_ACTOR: u64 = 0x71;
-    pub(super) const REPLACES_COUNTER: u64 = 0x73;
-    pub(super) const MARK_EXPAND: u64 = 0x94;
-    pub(super) const MARK_NAME: u64 = 0xa5;
+pub(super) mod specification {
+    pub(in super::super) const OBJECT_ACTOR: u64 = 0x01;
+    pub(in super::super) const OBJECT_COUNTER: u64 = 0x02;
+    pub(in super::super) const KEY_ACTOR: u64 = 0x11;
+    pub(in super::super) const KEY_COUNTER: u64 = 0x13;
+    pub(in super::super) const KEY_TEXT: u64 = 0x15;
+    pub(in super::super) const INSERT: u64 = 0x34;
+    pub(in super::super) const ACTION: u64 = 0x42;
+    pub(in super::super) const VALUE_META: u64 = 0x56;
+    pub(in super::super) const VALUE: u64 = 0x57;
+    pub(in super::super) const REPLACES: u64 = 0x70;
+    pub(in super::super) const REPLACES_ACTOR: u64 = 0x71;
+    pub(in super::super) const REPLACES_COUNTER: u64 = 0x73;
+    pub(in super::super) const MARK_EXPAND: u64 = 0x94;
+    pub(in super::super) const MARK_NAME: u64 = 0xa5;
 }
 
 /// The action that sets a value.
-const ACTION_PUT: u64 = 1;
+pub(super) const ACTION_PUT: u64 = 1;
 
 impl<'a> Columns<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, QuarantineCode> {

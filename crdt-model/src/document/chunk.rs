@@ -14,13 +14,24 @@ pub(super) const CHANGE: u8 = 1;
 
 pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 
-/// The body of the one chunk of `kind` that `bytes` are, with the checksum verified.
-pub(super) fn body(bytes: &[u8], kind: u8) -> Result<&[u8], QuarantineCode> {
+/// The body and the hash of the one chunk of `kind` that `bytes` are, with the checksum verified.
+pub(super) fn body(bytes: &[u8], kind: u8) -> Result<(&[u8], [u8; 32]), QuarantineCode> {
     let (checksum, body) = frame(bytes, kind)?;
-    if hash(kind, body)[..4] != checksum {
+    let hash = hash(kind, body);
+    if hash[..4] != checksum {
         return Err(QuarantineCode::ChecksumMismatch);
     }
-    Ok(body)
+    Ok((body, hash))
+}
+
+/// How many bytes the first of several chunks has.
+pub(super) fn length_of_first(bytes: &[u8]) -> Option<usize> {
+    let mut reader = Reader::new(bytes);
+    // Magic bytes, checksum, kind.
+    reader.take(MAGIC.len() + 4 + 1)?;
+    let length = reader.length()?;
+    reader.take(length)?;
+    Some(bytes.len() - reader.rest().len())
 }
 
 /// The checksum and the body of the one chunk of `kind` that `bytes` are; whether they fit is not
@@ -53,17 +64,48 @@ pub(super) fn hash(kind: u8, body: &[u8]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// The chunk of `kind` with this body.
+pub(super) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut chunk = Vec::with_capacity(body.len() + 16);
+    chunk.extend_from_slice(&MAGIC);
+    chunk.extend_from_slice(&hash(kind, body)[..4]);
+    chunk.push(kind);
+    push_uleb(&mut chunk, body.len() as u64);
+    chunk.extend_from_slice(body);
+    chunk
+}
+
 /// A number in unsigned LEB128.
-pub(super) fn uleb(mut number: u64) -> Vec<u8> {
+pub(super) fn uleb(number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
+    push_uleb(&mut bytes, number);
+    bytes
+}
+
+/// Adds a number in unsigned LEB128.
+pub(super) fn push_uleb(out: &mut Vec<u8>, mut number: u64) {
     loop {
         let low = number.to_le_bytes()[0] & 0x7f;
         number >>= 7;
         if number == 0 {
-            bytes.push(low);
-            return bytes;
+            out.push(low);
+            return;
         }
-        bytes.push(low | 0x80);
+        out.push(low | 0x80);
+    }
+}
+
+/// Adds a number in signed LEB128.
+pub(super) fn push_sleb(out: &mut Vec<u8>, mut number: i64) {
+    loop {
+        let low = number.to_le_bytes()[0] & 0x7f;
+        number >>= 7;
+        // The sixth bit is the sign of all that is left out.
+        if number == if low & 0x40 == 0 { 0 } else { -1 } {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
     }
 }
 

@@ -6,10 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::Automerge;
-
-use super::change::{Content, Put};
+use super::change::Put;
 use super::history::History;
+use super::stored::Stored;
 use crate::claim::{Origin, found, scope};
 use crate::id::CommitRef;
 
@@ -28,7 +27,7 @@ impl Founders {
     }
 
     /// The founders as they were when only the changes of `past` were there.
-    pub(super) fn at(&self, document: &Automerge, history: &History, past: &[bool]) -> Self {
+    pub(super) fn at(&self, stored: &Stored, history: &History, past: &[bool]) -> Self {
         let mut then = self.clone();
         then.0.retain(|_, origin| history.find_commit(&origin.commit).is_some_and(|at| past[at]));
         // The first of all changes is the first of fewer, if it is among them: only when one is not
@@ -36,11 +35,9 @@ impl Founders {
         if then.0.len() == self.0.len() {
             return then;
         }
-        for change in document.get_changes(&[]) {
-            let index = history.find(&change.hash().0).filter(|index| past[*index]);
-            let content = Content::decode(change.raw_bytes());
-            if let (Some(index), Ok(content)) = (index, content) {
-                then.add(&content.puts, &history.node(index).origin);
+        for (index, change) in stored.changes(history) {
+            if past[index] {
+                then.add(&change.puts, &history.node(index).origin);
             }
         }
         then

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use automerge::{Automerge, ChangeMetadata};
+use automerge::Automerge;
 
-use super::change::OpId;
+use super::change::{Content, OpId};
 use crate::claim::{Clock, Origin};
 use crate::id::{CommitRef, LogId, Region};
 use crate::time::Hlc;
@@ -22,6 +22,20 @@ pub(super) struct Node {
     pub(super) origin: Origin,
     /// The heads of the version that its author had seen, when that was not everything it follows.
     pub(super) as_of: Option<Vec<usize>>,
+    /// How long the change is.
+    pub(super) bytes: usize,
+}
+
+/// What the graph needs to know of a change.
+struct Change<'a> {
+    hash: [u8; 32],
+    log: LogId,
+    dependencies: &'a [[u8; 32]],
+    /// The first and the last counter.
+    operations: (u64, u64),
+    time: i64,
+    message: &'a str,
+    bytes: usize,
 }
 
 /// Every change of a document, each after its parents.
@@ -33,34 +47,74 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Reads the graph; the reason when a change is not one of Concord's.
-    pub(super) fn of(document: &Automerge) -> Result<Self, &'static str> {
+    /// Reads the graph of an Automerge document, whose changes have so many bytes each; the reason when
+    /// a change is not one of Concord's.
+    pub(super) fn of(document: &Automerge, bytes: &[usize]) -> Result<Self, &'static str> {
         let mut history = Self::default();
-        for meta in document.get_changes_meta(&[]) {
-            let index = history.nodes.len();
-            let log = LogId::from_bytes(
-                meta.actor.to_bytes().try_into().map_err(|_| "an actor is not a log")?,
-            );
-            let parents = meta.deps.iter().map(|hash| history.by_hash.get(&hash.0).copied());
-            let parents =
-                parents.collect::<Option<_>>().ok_or("a change stands before its cause")?;
-            let (origin, as_of) =
-                read_origin(log, &meta).ok_or("a change does not name its commit")?;
-            let as_of = as_of.map(|version| history.places(&version));
-            let as_of =
-                as_of.map(|heads| heads.ok_or("a change was made as of an unknown version"));
-            history.by_hash.insert(meta.hash.0, index);
-            history.by_log.entry(log).or_default().push(index);
-            history.nodes.push(Node {
+        let changes = document.get_changes_meta(&[]);
+        if changes.len() != bytes.len() {
+            return Err("it has another number of changes than it should");
+        }
+        for (meta, bytes) in changes.iter().zip(bytes) {
+            let log = meta.actor.to_bytes().try_into().map_err(|_| "an actor is not a log")?;
+            let dependencies: Vec<[u8; 32]> = meta.deps.iter().map(|hash| hash.0).collect();
+            history.add(&Change {
                 hash: meta.hash.0,
-                parents,
-                start: meta.start_op,
-                last: meta.max_op,
-                origin,
-                as_of: as_of.transpose()?,
-            });
+                log: LogId::from_bytes(log),
+                dependencies: &dependencies,
+                operations: (meta.start_op, meta.max_op),
+                time: meta.timestamp,
+                message: meta.message.as_deref().unwrap_or_default(),
+                bytes: *bytes,
+            })?;
         }
         Ok(history)
+    }
+
+    /// Adds a change of so many bytes behind those that it follows; the reason when it is not one of
+    /// Concord's.
+    pub(super) fn push(
+        &mut self,
+        change: &Content,
+        hash: [u8; 32],
+        bytes: usize,
+    ) -> Result<(), &'static str> {
+        self.add(&Change {
+            hash,
+            log: change.log,
+            dependencies: &change.dependencies,
+            operations: (change.start, change.start + change.puts.len() as u64 - 1),
+            time: change.time,
+            message: &change.message,
+            bytes,
+        })
+    }
+
+    fn add(&mut self, change: &Change<'_>) -> Result<(), &'static str> {
+        let parents = change.dependencies.iter().map(|hash| self.find(hash));
+        let parents = parents.collect::<Option<_>>().ok_or("a change stands before its cause")?;
+        let (origin, as_of) = read_origin(change).ok_or("a change does not name its commit")?;
+        let as_of = as_of.map(|version| self.places(&version));
+        let as_of = as_of.map(|heads| heads.ok_or("a change was made as of an unknown version"));
+        let index = self.nodes.len();
+        self.by_hash.insert(change.hash, index);
+        self.by_log.entry(change.log).or_default().push(index);
+        let (start, last) = change.operations;
+        let (hash, bytes, as_of) = (change.hash, change.bytes, as_of.transpose()?);
+        self.nodes.push(Node { hash, parents, start, last, origin, as_of, bytes });
+        Ok(())
+    }
+
+    /// The changes that no other one follows, in the order of their hashes.
+    pub(super) fn heads(&self) -> Vec<[u8; 32]> {
+        let mut is_head = vec![true; self.nodes.len()];
+        for parent in self.nodes.iter().flat_map(|node| &node.parents) {
+            is_head[*parent] = false;
+        }
+        let heads = self.nodes.iter().zip(is_head).filter(|(_, is_head)| *is_head);
+        let mut heads: Vec<[u8; 32]> = heads.map(|(node, _)| node.hash).collect();
+        heads.sort_unstable();
+        heads
     }
 
     pub(super) fn nodes(&self) -> &[Node] {
@@ -213,14 +267,13 @@ pub(super) fn as_of(message: &str) -> Option<Version> {
     message.splitn(3, ' ').nth(2)?.parse().ok()
 }
 
-fn read_origin(log: LogId, meta: &ChangeMetadata<'_>) -> Option<(Origin, Option<Version>)> {
-    let message = meta.message.as_deref()?;
-    let mut words = message.split(' ');
+fn read_origin(change: &Change<'_>) -> Option<(Origin, Option<Version>)> {
+    let mut words = change.message.split(' ');
     let (region, seq) = (words.next()?, words.next()?);
     let as_of = words.next().map(|version| version.parse().ok());
     let origin = Origin {
-        commit: CommitRef { log, seq: seq.parse().ok()? },
-        time: Hlc::from_u64(u64::try_from(meta.timestamp).ok()?)?,
+        commit: CommitRef { log: change.log, seq: seq.parse().ok()? },
+        time: Hlc::from_u64(u64::try_from(change.time).ok()?)?,
         region: region.parse().ok()?,
     };
     let as_of = match as_of {

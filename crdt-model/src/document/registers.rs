@@ -1,13 +1,17 @@
-//! Reading the registers of an Automerge document: every concurrent value of every key.
+//! The register table: every visible value of every key, which is all that a document says now.
 //!
-//! Automerge's own winner, the highest counter, is never shown: it means nothing to a business.
+//! A change is merged by its operations alone: each takes away what it replaces and stands itself. As
+//! long as there is nothing but whole values in one root map, that is what Automerge's document shows,
+//! without building it (`docs/decisions/0015-register-table.md`). Automerge's own winner, the highest
+//! counter, is never shown: it means nothing to a business.
+
+use std::collections::BTreeMap;
 
 use automerge::{
-    Automerge, AutomergeError, ChangeHash, ObjId, ROOT, ReadDoc, ScalarValue, ScalarValueRef,
-    Value, ValueRef,
+    Automerge, AutomergeError, ObjId, ROOT, ReadDoc, ScalarValue, ScalarValueRef, Value, ValueRef,
 };
 
-use super::change::OpId;
+use super::change::{Content, OpId};
 use crate::id::LogId;
 use crate::path::{ClaimKey, Slot};
 use crate::value::Cell;
@@ -15,69 +19,65 @@ use crate::value::Cell;
 /// One visible value of a register and the operation that set it.
 pub(super) type Visible = (OpId, Cell);
 
-/// Every register with its visible values in the order of their operations; at `heads`, or now.
-pub(super) fn registers(
-    document: &Automerge,
-    heads: Option<&[ChangeHash]>,
-) -> Result<Vec<(String, Vec<Visible>)>, AutomergeError> {
-    // An empty set of heads is the time before the first change.
-    if heads.is_some_and(<[ChangeHash]>::is_empty) {
-        return Ok(Vec::new());
-    }
-    let range = match heads {
-        Some(heads) => document.map_range_at(ROOT, .., heads),
-        None => document.map_range(ROOT, ..),
-    };
-    let mut registers = Vec::new();
-    for item in range {
-        let visible = if item.conflict {
-            register(document, &item.key, heads)?
-        } else {
-            read_operation(&item.id()).zip(cell_of_ref(&item.value)).into_iter().collect()
-        };
-        registers.push((item.key.into_owned(), visible));
-    }
-    Ok(registers)
-}
+/// Every register with its visible values in the order of their operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Registers(BTreeMap<ClaimKey, Vec<Visible>>);
 
-/// What the source of a key says about its attribute in all its slots; at `heads`, or now.
-pub(super) fn registers_of(
-    document: &Automerge,
-    key: &ClaimKey,
-    heads: Option<&[ChangeHash]>,
-) -> Result<Vec<(ClaimKey, Vec<Visible>)>, AutomergeError> {
-    let first = ClaimKey { slot: Slot::Undated, ..key.clone() }.to_string();
-    // Every slot but the undated one follows the source behind an `@`.
-    let after = format!("{first}{}", char::from(b'@' + 1));
-    let keys: Vec<String> = match heads {
-        Some([]) => Vec::new(),
-        Some(heads) => {
-            let range = document.map_range_at(ROOT, first..after, heads);
-            range.map(|item| item.key.into_owned()).collect()
+impl Registers {
+    /// Merges a change whose causes are merged, and which was not merged before.
+    pub(super) fn apply(&mut self, change: Content) {
+        for (counter, put) in (change.start..).zip(change.puts) {
+            let values = self.0.entry(put.key).or_default();
+            values.retain(|(id, _)| !put.replaces.contains(id));
+            let id = OpId { counter, log: change.log };
+            let place = values.partition_point(|(other, _)| *other < id);
+            values.insert(place, (id, put.cell));
         }
-        None => document.map_range(ROOT, first..after).map(|item| item.key.into_owned()).collect(),
-    };
-    let of_source = |text: String| {
-        let other: ClaimKey = text.parse().ok()?;
-        let is_own = other.path == key.path && other.source == key.source;
-        is_own.then(|| register(document, &text, heads).map(|visible| (other, visible)))
-    };
-    keys.into_iter().filter_map(of_source).collect()
+    }
+
+    /// The visible values of one register.
+    pub(super) fn visible(&self, key: &ClaimKey) -> &[Visible] {
+        self.0.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the source of a key says about its attribute in all its slots.
+    pub(super) fn of_source(
+        &self,
+        key: &ClaimKey,
+    ) -> impl Iterator<Item = (&ClaimKey, &[Visible])> {
+        let first = ClaimKey { slot: Slot::Undated, ..key.clone() };
+        let (path, source) = (first.path.clone(), first.source.clone());
+        self.0
+            .range(first..)
+            .take_while(move |(other, _)| other.path == path && other.source == source)
+            .map(|(other, values)| (other, values.as_slice()))
+    }
+
+    /// All of them, in the order of their keys.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ClaimKey, &[Visible])> {
+        self.0.iter().map(|(key, values)| (key, values.as_slice()))
+    }
+
+    /// The registers of an Automerge document; none when one of them is not of ours.
+    pub(super) fn of(document: &Automerge) -> Result<Option<Self>, AutomergeError> {
+        let mut registers = BTreeMap::new();
+        for item in document.map_range(ROOT, ..) {
+            let visible = if item.conflict {
+                conflicting(document, &item.key)?
+            } else {
+                read_operation(&item.id()).zip(cell_of_ref(&item.value)).map(|value| vec![value])
+            };
+            let Some((key, visible)) = item.key.parse().ok().zip(visible) else { return Ok(None) };
+            registers.insert(key, visible);
+        }
+        Ok(Some(Self(registers)))
+    }
 }
 
-/// The visible values of one register; at `heads`, or now.
-pub(super) fn register(
-    document: &Automerge,
-    key: &str,
-    heads: Option<&[ChangeHash]>,
-) -> Result<Vec<Visible>, AutomergeError> {
-    let values = match heads {
-        Some([]) => Vec::new(),
-        Some(heads) => document.get_all_at(ROOT, key, heads)?,
-        None => document.get_all(ROOT, key)?,
-    };
-    let visible = values.iter().map(|(value, id)| read_operation(id).zip(cell_of(value)));
-    Ok(visible.flatten().collect())
+/// The visible values of one register of an Automerge document.
+fn conflicting(document: &Automerge, key: &str) -> Result<Option<Vec<Visible>>, AutomergeError> {
+    let values = document.get_all(ROOT, key)?;
+    Ok(values.iter().map(|(value, id)| read_operation(id).zip(cell_of(value))).collect())
 }
 
 fn read_operation(id: &ObjId) -> Option<OpId> {

@@ -12,7 +12,7 @@ use crate::clock::Stopwatch;
 use crate::identity::NodeKey;
 use crate::kv::Op;
 use crate::replica::event::LinkId;
-use crate::store::{SledStore, Store as _, StoreOptions};
+use crate::store::{DiskStore, EngineKind, Store as _, StoreOptions};
 use crate::transport::{Members, Transport, TransportConfig, TransportEvent};
 
 /// Milliseconds that one write of a commit's size and its fsync take: the median of 100.
@@ -30,13 +30,14 @@ pub(super) fn fsync_ms() -> Result<f64, BenchError> {
 }
 
 /// Operations a second that the raw store makes durable in batches of a thousand, of this many bytes each.
-pub(super) fn store_operations(bytes: usize) -> Result<f64, BenchError> {
+pub(super) fn store_operations(bytes: usize, engine: EngineKind) -> Result<f64, BenchError> {
     const BATCHES: u64 = 30;
     const OPERATIONS: u64 = 1_000;
     let fail = |error: String| BenchError::new("measure the raw store", &error);
     let dir = TempDir::new().map_err(|error| fail(error.to_string()))?;
-    let (store, _) = SledStore::open(dir.path(), &StoreOptions::default())
-        .map_err(|error| fail(error.to_string()))?;
+    let options = StoreOptions { engine: Some(engine), ..StoreOptions::default() };
+    let (store, _) =
+        DiskStore::open(dir.path(), &options).map_err(|error| fail(error.to_string()))?;
     let watch = Stopwatch::start();
     for batch in 0..BATCHES {
         let ops: Vec<Op> = (0..OPERATIONS)

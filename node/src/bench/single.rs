@@ -8,8 +8,9 @@ use crdt_model::policy::Policy;
 
 use super::limits::store_operations;
 use super::stage::{BATCH, Stage, import as import_into, write as write_to};
-use super::{Bench, BenchError, Figure, Times, customers, real};
+use super::{Bench, BenchError, Figure, Setup, Times, customers, real};
 use crate::clock::Stopwatch;
+use crate::handle::Handle;
 use crate::kv::View as _;
 use crate::replica::layout;
 
@@ -23,10 +24,13 @@ const WRITES_MAX: u64 = 20_000;
 const READS: u64 = 20_000;
 /// Store operations of a commit about one customer, and their mean size in bytes: commit, item, document,
 /// golden record, history, feed, vector, state and a few index entries.
-const OPERATIONS: (f64, usize) = (14.0, 350);
+pub(super) const OPERATIONS: (f64, usize) = (14.0, 350);
 
-pub(super) async fn write(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(1)?;
+pub(super) async fn write(
+    Setup { customers, engine }: Setup,
+    tell: Tell<'_>,
+) -> Result<(), BenchError> {
+    let stage = Stage::found(1, engine)?;
     let node = stage.start(0).await?;
     let known = customers.min(1_000);
     import_into(&node.handle, 0..known).await?;
@@ -51,13 +55,16 @@ pub(super) async fn write(customers: u64, tell: Tell<'_>) -> Result<(), BenchErr
     let rate = real(writes) / watch.elapsed().as_secs_f64();
     node.stop().await;
     let (operations, bytes) = OPERATIONS;
-    let limit = store_operations(bytes)? / operations;
+    let limit = store_operations(bytes, engine)? / operations;
     tell(Figure::new(Bench::Write, "256-clients", known, (rate, "commits/s")).below(limit));
     Ok(())
 }
 
-pub(super) async fn import(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(1)?;
+pub(super) async fn import(
+    Setup { customers, engine }: Setup,
+    tell: Tell<'_>,
+) -> Result<(), BenchError> {
+    let stage = Stage::found(1, engine)?;
     let node = stage.start(0).await?;
     let watch = Stopwatch::start();
     import_into(&node.handle, 0..customers).await?;
@@ -65,23 +72,19 @@ pub(super) async fn import(customers: u64, tell: Tell<'_>) -> Result<(), BenchEr
     node.stop().await;
     let (operations, bytes) = OPERATIONS;
     // Commit, feed and state are shared by a hundred customers.
-    let limit = store_operations(bytes)? / (operations - 4.0 + 4.0 / real(BATCH));
+    let limit = store_operations(bytes, engine)? / (operations - 4.0 + 4.0 / real(BATCH));
     tell(Figure::new(Bench::Import, "durable", customers, (rate, "customers/s")).below(limit));
     Ok(())
 }
 
-pub(super) async fn read(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(1)?;
+pub(super) async fn read(
+    Setup { customers, engine }: Setup,
+    tell: Tell<'_>,
+) -> Result<(), BenchError> {
+    let stage = Stage::found(1, engine)?;
     let node = stage.start(0).await?;
     import_into(&node.handle, 0..customers).await?;
-    let handle = node.handle.clone();
-    let golden = tokio::task::spawn_blocking(move || {
-        timed(customers, |number| {
-            let read = handle.records().golden(&customers::record(number));
-            read.is_ok_and(|golden| golden.is_some())
-        })
-    });
-    let golden = golden.await.map_err(|error| BenchError::new("read", &error))??;
+    let golden = timed_reads(&node.handle, customers).await?;
     node.stop().await;
     let store = stage.store(0)?;
     let raw = timed(customers, |number| {
@@ -98,6 +101,18 @@ pub(super) async fn read(customers: u64, tell: Tell<'_>) -> Result<(), BenchErro
     Ok(())
 }
 
+/// Microseconds that golden records take, read in no order.
+pub(super) async fn timed_reads(node: &Handle, customers: u64) -> Result<Times, BenchError> {
+    let handle = node.clone();
+    let golden = tokio::task::spawn_blocking(move || {
+        timed(customers, |number| {
+            let read = handle.records().golden(&customers::record(number));
+            read.is_ok_and(|golden| golden.is_some())
+        })
+    });
+    golden.await.map_err(|error| BenchError::new("read", &error))?
+}
+
 /// Microseconds of each of so many reads of customers in no order.
 fn timed(customers: u64, read: impl Fn(u64) -> bool) -> Result<Times, BenchError> {
     let mut times = Vec::new();
@@ -112,8 +127,11 @@ fn timed(customers: u64, read: impl Fn(u64) -> bool) -> Result<Times, BenchError
     Ok(Times::new(times))
 }
 
-pub(super) async fn memory(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(1)?;
+pub(super) async fn memory(
+    Setup { customers, engine }: Setup,
+    tell: Tell<'_>,
+) -> Result<(), BenchError> {
+    let stage = Stage::found(1, engine)?;
     let before = resident()?;
     let node = stage.start(0).await?;
     import_into(&node.handle, 0..customers).await?;
@@ -132,7 +150,7 @@ pub(super) async fn memory(customers: u64, tell: Tell<'_>) -> Result<(), BenchEr
 }
 
 /// Resident bytes of this process.
-fn resident() -> Result<u64, BenchError> {
+pub(super) fn resident() -> Result<u64, BenchError> {
     let status = std::fs::read_to_string("/proc/self/status");
     let status = status.map_err(|error| BenchError::new("read /proc/self/status", &error))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -142,8 +160,8 @@ fn resident() -> Result<u64, BenchError> {
         .ok_or_else(|| BenchError::new("read /proc/self/status", &"it does not say VmRSS"))
 }
 
-pub(super) async fn resolve(tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(1)?;
+pub(super) async fn resolve(Setup { engine, .. }: Setup, tell: Tell<'_>) -> Result<(), BenchError> {
+    let stage = Stage::found(1, engine)?;
     let node = stage.start(0).await?;
     import_into(&node.handle, 0..1).await?;
     let document = node.handle.records().document(&customers::record(0));

@@ -15,7 +15,7 @@ use crate::driver::{self, Running, Settings};
 use crate::handle::Handle;
 use crate::identity::NodeKey;
 use crate::replica::roster::{Member, Roster};
-use crate::store::{SledStore, StoreOptions, Watermark};
+use crate::store::{DiskStore, EngineKind, Store as _, StoreOptions, Watermark};
 use crate::transport::TransportConfig;
 
 /// How long nodes may take to agree: far beyond what is of any use.
@@ -35,10 +35,11 @@ struct Site {
 pub(super) struct Stage {
     roster: Roster,
     sites: Vec<Site>,
+    options: StoreOptions,
 }
 
 impl Stage {
-    pub(super) fn found(nodes: usize) -> Result<Self, BenchError> {
+    pub(super) fn found(nodes: usize, engine: EngineKind) -> Result<Self, BenchError> {
         let fail = |error: String| BenchError::new("found a network", &error);
         let key = NodeKey::generate().map_err(|error| fail(error.to_string()))?;
         let mut roster = Roster::found("bench", &key).map_err(|error| fail(error.to_string()))?;
@@ -58,15 +59,15 @@ impl Stage {
             roster.admit(member, &key).map_err(|error| fail(error.to_string()))?;
             sites.push(site);
         }
-        Ok(Self { roster, sites })
+        let options = StoreOptions { engine: Some(engine), ..StoreOptions::default() };
+        Ok(Self { roster, sites, options })
     }
 
     pub(super) async fn start(&self, at: usize) -> Result<Running, BenchError> {
         let site = self.sites.get(at).ok_or_else(|| BenchError::new("start a node", &"no such"))?;
         let fail = |error: String| BenchError::new("start a node", &error);
-        let (store, report) =
-            SledStore::open(&site.dir.path().join("store"), &StoreOptions::default())
-                .map_err(|error| fail(error.to_string()))?;
+        let (store, report) = DiskStore::open(&site.dir.path().join("store"), &self.options)
+            .map_err(|error| fail(error.to_string()))?;
         let watermark = Watermark::load(&site.dir.path().join("watermark"))
             .map_err(|error| fail(error.to_string()))?;
         let settings = Settings {
@@ -82,10 +83,15 @@ impl Stage {
         driver::start(settings, store, watermark).await.map_err(|error| fail(error.to_string()))
     }
 
+    /// What the store of a stopped node takes on disk.
+    pub(super) fn disk_bytes(&self, at: usize) -> Result<u64, BenchError> {
+        Ok(self.store(at)?.stats().disk_bytes)
+    }
+
     /// The store of a node that is stopped.
-    pub(super) fn store(&self, at: usize) -> Result<SledStore, BenchError> {
+    pub(super) fn store(&self, at: usize) -> Result<DiskStore, BenchError> {
         let site = self.sites.get(at).ok_or_else(|| BenchError::new("open a store", &"no such"))?;
-        let opened = SledStore::open(&site.dir.path().join("store"), &StoreOptions::default());
+        let opened = DiskStore::open(&site.dir.path().join("store"), &self.options);
         opened.map(|(store, _)| store).map_err(|error| BenchError::new("open a store", &error))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::limits::{RawLink, fsync_ms};
 use super::stage::{Stage, commits, import, until_equal, until_holds, write};
-use super::{Bench, BenchError, Figure, Times, customers, milliseconds, real};
+use super::{Bench, BenchError, Figure, Setup, Times, customers, milliseconds, real};
 use crate::clock::Stopwatch;
 use crate::handle::Handle;
 use crate::replica::records::Records;
@@ -16,21 +16,22 @@ const CHANGED: u64 = 10;
 /// Writes whose way to the third node is timed.
 const WRITES: u64 = 300;
 /// What a meeting of equal nodes may cost, in bytes.
-const UNCHANGED_MAX: f64 = 400.0;
+pub(super) const UNCHANGED_MAX: f64 = 400.0;
 
 /// Two nodes with all customers, in step.
 async fn two_in_step(
-    customers: u64,
+    Setup { customers, engine }: Setup,
 ) -> Result<(Stage, crate::driver::Running, crate::driver::Running), BenchError> {
-    let stage = Stage::found(2)?;
+    let stage = Stage::found(2, engine)?;
     let (a, b) = (stage.start(0).await?, stage.start(1).await?);
     import(&a.handle, 0..customers).await?;
     until_equal(&a.handle, &b.handle).await?;
     Ok((stage, a, b))
 }
 
-pub(super) async fn reconnect(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let (stage, a, b) = two_in_step(customers).await?;
+pub(super) async fn reconnect(setup: Setup, tell: Tell<'_>) -> Result<(), BenchError> {
+    let (stage, a, b) = two_in_step(setup).await?;
+    let customers = setup.customers;
     let figure =
         |case, bytes: u64| Figure::new(Bench::Reconnect, case, customers, (real(bytes), "bytes"));
     b.stop().await;
@@ -52,7 +53,7 @@ pub(super) async fn reconnect(customers: u64, tell: Tell<'_>) -> Result<(), Benc
 }
 
 /// The bytes of the commits behind this place of the feed, as they travel uncompressed.
-fn bytes_of_commits(node: &Handle, after: u64) -> Result<u64, BenchError> {
+pub(super) fn bytes_of_commits(node: &Handle, after: u64) -> Result<u64, BenchError> {
     let read = || {
         let records: Records<'_> = node.records();
         let mut bytes = 0;
@@ -65,16 +66,20 @@ fn bytes_of_commits(node: &Handle, after: u64) -> Result<u64, BenchError> {
     read().map_err(|error: crate::kv::ReadError| BenchError::new("read the commits", &error))
 }
 
-pub(super) async fn first_sync(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(2)?;
+pub(super) async fn first_sync(
+    Setup { customers, engine }: Setup,
+    tell: Tell<'_>,
+) -> Result<(), BenchError> {
+    let stage = Stage::found(2, engine)?;
     let a = stage.start(0).await?;
     import(&a.handle, 0..customers).await?;
     fill(Bench::FirstSync, customers, &stage, a, tell).await
 }
 
-pub(super) async fn catch_up(customers: u64, tell: Tell<'_>) -> Result<(), BenchError> {
+pub(super) async fn catch_up(setup: Setup, tell: Tell<'_>) -> Result<(), BenchError> {
+    let customers = setup.customers;
     // A hundred customers before the absence, all of them after it: nearly all is new.
-    let (stage, a, b) = two_in_step(customers.min(100)).await?;
+    let (stage, a, b) = two_in_step(Setup { customers: customers.min(100), ..setup }).await?;
     b.stop().await;
     import(&a.handle, customers.min(100)..customers).await?;
     fill(Bench::CatchUp, customers, &stage, a, tell).await
@@ -106,8 +111,8 @@ async fn fill(
     Ok(())
 }
 
-pub(super) async fn latency(tell: Tell<'_>) -> Result<(), BenchError> {
-    let stage = Stage::found(3)?;
+pub(super) async fn latency(Setup { engine, .. }: Setup, tell: Tell<'_>) -> Result<(), BenchError> {
+    let stage = Stage::found(3, engine)?;
     let nodes = [stage.start(0).await?, stage.start(1).await?, stage.start(2).await?];
     import(&nodes[0].handle, 0..100).await?;
     let mut times = Vec::new();

@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 
 use super::table::Table;
 use super::{CliError, Context, Exit};
-use crate::bench::{Bench, CUSTOMERS_MAX, Figure, run as measure};
+use crate::bench::{Bench, CUSTOMERS_MAX, Figure, Setup, run as measure};
+use crate::store::EngineKind;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -19,6 +20,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10_000,
         value_parser = clap::value_parser!(u64).range(10..=CUSTOMERS_MAX))]
     customers: u64,
+    /// The store engine: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t = EngineKind::default())]
+    engine: EngineKind,
 }
 
 /// What to measure.
@@ -42,7 +46,11 @@ enum Which {
     Memory,
     /// One golden record resolved
     Resolve,
-    /// All of them, each in a process of its own
+    /// A record that was edited often: read, written, its history
+    History,
+    /// Two nodes: import, restart, a new peer, edits apart, a heal; memory and disk after each
+    Lifecycle,
+    /// Resolve, latency, write, history and lifecycle, each in a process of its own
     All,
 }
 
@@ -58,12 +66,15 @@ impl Which {
             Self::Read => Some(Bench::Read),
             Self::Memory => Some(Bench::Memory),
             Self::Resolve => Some(Bench::Resolve),
+            Self::History => Some(Bench::History),
+            Self::Lifecycle => Some(Bench::Lifecycle),
             Self::All => None,
         }
     }
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let setup = Setup { customers: args.customers, engine: args.engine };
     let mut figures: Vec<Json> = Vec::new();
     let mut tell = |figure: Json| {
         if context.json {
@@ -73,10 +84,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         Ok(())
     };
     match args.bench.bench() {
-        Some(bench) => one(bench, args.customers, &mut tell)?,
+        Some(bench) => one(bench, setup, &mut tell)?,
         None => {
             for bench in Bench::ALL {
-                apart(bench, args.customers, &mut tell)?;
+                apart(bench, setup, &mut tell)?;
             }
         }
     }
@@ -88,7 +99,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
 
 type Tell<'a> = &'a mut dyn FnMut(Json) -> Result<(), CliError>;
 
-fn one(bench: Bench, customers: u64, tell: Tell<'_>) -> Result<(), CliError> {
+fn one(bench: Bench, setup: Setup, tell: Tell<'_>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -96,7 +107,7 @@ fn one(bench: Bench, customers: u64, tell: Tell<'_>) -> Result<(), CliError> {
         .map_err(|error| CliError::Unreachable(format!("The bench cannot start: {error}.")))?;
     let mut found = Vec::new();
     let mut keep = |figure: Figure| found.push(figure);
-    let measured = runtime.block_on(measure(bench, customers, &mut keep));
+    let measured = runtime.block_on(measure(bench, setup, &mut keep));
     for figure in found {
         tell(serde_json::to_value(figure).unwrap_or_default())?;
     }
@@ -104,12 +115,13 @@ fn one(bench: Bench, customers: u64, tell: Tell<'_>) -> Result<(), CliError> {
 }
 
 /// Measures in a process of its own: what one bench leaves in memory is not counted to the next.
-fn apart(bench: Bench, customers: u64, tell: Tell<'_>) -> Result<(), CliError> {
+fn apart(bench: Bench, setup: Setup, tell: Tell<'_>) -> Result<(), CliError> {
     let fail = |error: std::io::Error| {
         CliError::Unreachable(format!("The bench cannot start itself again: {error}."))
     };
     let mut child = Command::new(std::env::current_exe().map_err(fail)?)
-        .args(["--json", "bench", bench.name(), "--customers", &customers.to_string()])
+        .args(["--json", "bench", bench.name(), "--customers", &setup.customers.to_string()])
+        .args(["--engine", setup.engine.name()])
         .stdout(Stdio::piped())
         .spawn()
         .map_err(fail)?;

@@ -146,8 +146,26 @@ impl Client {
     /// # Errors
     /// [`CliError::Unreachable`] when the node does not answer, [`CliError::Problem`] when it refuses.
     pub fn ask(&self, request: &Request) -> Result<Json, CliError> {
-        let bytes = self.ask_bytes(request)?;
-        serde_json::from_slice(&bytes).map_err(|_| self.not_a_node())
+        let (json, _) = self.ask_with(request, "")?;
+        Ok(json)
+    }
+
+    /// Asks, and reads the whole answer as JSON, and a header of it when it has it.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_with(
+        &self,
+        request: &Request,
+        name: &str,
+    ) -> Result<(Json, Option<String>), CliError> {
+        let mut response = self.send(request)?;
+        let header = response.headers().get(name).and_then(|value| value.to_str().ok());
+        let header = header.map(str::to_owned);
+        let body = response.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
+        let bytes = body.map_err(|error| self.broken_off(&error))?;
+        let json = serde_json::from_slice(&bytes).map_err(|_| self.not_a_node())?;
+        Ok((json, header))
     }
 
     /// Asks, and reads the whole answer as it is.

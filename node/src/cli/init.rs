@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::network::file::{load_roster, write_whole};
 use super::{CliError, Context, Exit};
-use crate::config::{self, template};
+use crate::config::{self, ENGINE_KEY, template};
 use crate::http::token::file::{TokenEntry, TokenFile, hash_of, new_secret};
 use crate::identity::{CreateKeyError, NodeKey};
 use crate::replica::node_id::NodeId;
+use crate::store::EngineKind;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// TCP address for HTTP
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7401")]
     http: SocketAddr,
+    /// The store engine: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t = EngineKind::default())]
+    engine: EngineKind,
     /// The roster file of the network, if there is one already
     #[arg(long, value_name = "ROSTER")]
     network: Option<PathBuf>,
@@ -65,7 +69,7 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         listen: args.listen,
         advertise,
         http: args.http,
-        further: Vec::new(),
+        further: engine_setting(args.engine),
     };
     let node = create(&args.dir, &plan)?;
     if let Some(roster) = &roster {
@@ -93,6 +97,12 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         )
     })?;
     Ok(Exit::Ok)
+}
+
+/// Only what is not the default is set.
+fn engine_setting(engine: EngineKind) -> Vec<(&'static str, String)> {
+    let set = (engine != EngineKind::default()).then(|| (ENGINE_KEY, format!("\"{engine}\"")));
+    set.into_iter().collect()
 }
 
 /// The command with which an operator admits the node.

@@ -7,21 +7,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value as Json, json};
 
 use super::init::sentence;
-use super::network::file::load_roster;
-use super::verify::spinner;
+use super::stores::{self, REPAIRED, REPAIRING, moved, spinner};
 use super::{CliError, Context, Exit};
 use crate::clock::Clock;
 use crate::config;
 use crate::kv::{Op, ReadError};
-use crate::replica::records::Records;
 use crate::replica::repair::{Saved, rebuild};
-use crate::replica::roster::Roster;
-use crate::store::{
-    Mark, OpenError, SledStore, Store as _, StoreError, StoreId, StoreOptions, Watermark,
-};
-
-/// The new store while it is filled.
-const PARTIAL: &str = "store.repaired";
+use crate::store::{DiskStore, Mark, OpenError, Store as _, StoreError, StoreId, Watermark};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -33,18 +25,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let dir = &args.dir;
-    let old = dir.join(config::STORE_DIR);
-    if !old.is_dir() {
-        return Err(CliError::Refused(format!(
-            "There is no store in {}. Name the directory of a node with --dir.",
-            dir.display()
-        )));
-    }
+    let old = stores::existing(dir)?;
     let aside = aside(dir, Clock::system().now_ms());
-    let outcome = match SledStore::open(&old, &StoreOptions::default()) {
+    let outcome = match stores::open(&old, None) {
         // Closed before it is moved.
         Ok((store, _)) => Some(saved(&store, dir)?),
-        Err(OpenError::Damaged { .. }) => None,
+        Err(OpenError::Damaged { .. }) => {
+            stores::clear(dir)?;
+            None
+        }
         Err(error) => return Err(CliError::Unreachable(sentence(&error))),
     };
     swap(dir, &aside, outcome.is_some()).map_err(|error| moved(dir, &error))?;
@@ -59,32 +48,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// Fills a new store beside the old one.
-fn saved(old: &SledStore, dir: &Path) -> Result<(Saved, StoreId), CliError> {
-    let partial = dir.join(PARTIAL);
-    match fs::remove_dir_all(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(moved(dir, &error)),
-        _ => {}
-    }
-    let (new, opened) = SledStore::open(&partial, &StoreOptions::default())
+fn saved(old: &DiskStore, dir: &Path) -> Result<(Saved, StoreId), CliError> {
+    stores::clear(dir)?;
+    let partial = dir.join(REPAIRING);
+    let (new, id) = stores::open(&partial, Some(old.engine()))
         .map_err(|error| CliError::Unreachable(sentence(&error)))?;
     let mut write = |ops: Vec<Op>| new.apply(&ops, false).map_err(Fault::Store);
     let now_ms = Clock::system().now_ms();
     let bar = spinner();
     let mut progress = |saved: Saved| bar.set_message(format!("{} commits saved", saved.commits));
-    let saved = rebuild(old, roster(old, dir)?, now_ms, &new, &mut write, &mut progress);
+    let roster = stores::roster(old, dir)?;
+    let saved = rebuild(old, roster, now_ms, &new, &mut write, &mut progress);
     let saved = saved.map_err(CliError::from)?;
     bar.finish_and_clear();
     new.sync().map_err(|error| CliError::Unreachable(sentence(&error)))?;
-    Ok((saved, opened.store))
-}
-
-/// The roster that the store holds; where that is damaged, the one of the file.
-fn roster(old: &SledStore, dir: &Path) -> Result<Roster, CliError> {
-    match Records::new(old).roster() {
-        Ok(Some(roster)) => Ok(roster),
-        Ok(None) | Err(ReadError::Damaged { .. }) => load_roster(&dir.join(config::ROSTER_FILE)),
-        Err(error) => Err(CliError::Unreachable(sentence(&error))),
-    }
+    drop(new);
+    // From here on the name says that it is whole: what is cut off later is finished at the next start.
+    stores::rename(&partial, &dir.join(REPAIRED)).map_err(|error| moved(dir, &error))?;
+    Ok((saved, id))
 }
 
 enum Fault {
@@ -112,21 +93,14 @@ fn aside(dir: &Path, now_ms: u64) -> PathBuf {
     dir.join(format!("store.damaged-{}", now_ms / 1_000))
 }
 
-/// Puts the new store in the place of the old one. A power cut between the two steps leaves no store,
-/// and a node without one fetches everything.
+/// Puts the new store in the place of the old one. A power cut between the two steps leaves a store
+/// under the name that says so, and it is taken at the next start.
 fn swap(dir: &Path, aside: &Path, has_new: bool) -> io::Result<()> {
     fs::rename(dir.join(config::STORE_DIR), aside)?;
     if has_new {
-        fs::rename(dir.join(PARTIAL), dir.join(config::STORE_DIR))?;
+        fs::rename(dir.join(REPAIRED), dir.join(config::STORE_DIR))?;
     }
     fs::File::open(dir)?.sync_all()
-}
-
-fn moved(dir: &Path, error: &io::Error) -> CliError {
-    CliError::Unreachable(format!(
-        "The stores in {} cannot be moved: {error}. Check the access rights and the space on the disk.",
-        dir.display()
-    ))
 }
 
 /// Whether nothing is missing that the node had acknowledged. Then the new store counts as the old one;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::init::sentence;
 use super::network::file::load_roster;
-use super::{CliError, Context, Exit};
+use super::{CliError, Context, Exit, stores};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::driver::{self, Running, Settings, StartError};
@@ -23,7 +23,7 @@ use crate::replica::numbers;
 use crate::replica::records::Records;
 use crate::replica::roster::Roster;
 use crate::shutdown::Shutdown;
-use crate::store::{SledStore, Store as _, StoreOptions, Watermark};
+use crate::store::{DiskStore, Mark, OpenError, Store as _, StoreOptions, Watermark};
 use crate::telemetry;
 use crate::transport::TransportConfig;
 
@@ -87,7 +87,7 @@ struct Until {
 }
 
 /// The store's name in the watermark, and the position that it should have reached, if it did not.
-type Identity = (crate::store::StoreId, Option<u64>);
+pub(super) type Identity = (crate::store::StoreId, Option<u64>);
 
 /// Everything that a node is made of, read and checked before anything runs.
 struct Prepared {
@@ -95,7 +95,7 @@ struct Prepared {
     key: NodeKey,
     roster: Roster,
     tokens: (Tokens, PathBuf),
-    store: SledStore,
+    store: DiskStore,
     watermark: Watermark,
     identity: Identity,
 }
@@ -118,12 +118,19 @@ impl Prepared {
         }
         let roster = load_roster(&roster_path)?;
         warn_of_differences(&config, &key.id(), &roster);
-        let (store, mut identity, watermark) = open_store(dir, config.store_cache_mib)?;
+        let (store, mut identity, mut watermark) = open_store(dir, &config)?;
         if args.accept_loss && identity.1.take().is_some() {
             tracing::warn!("what the store lost is given up, as --accept-loss says");
             // Which customer numbers were given out in what is lost, nobody knows any more.
             let mark = [Op::Put(numbers::LOST.to_vec(), Vec::new())];
-            store.apply(&mark, true).map_err(|error| CliError::Unreachable(sentence(&error)))?;
+            let unreachable =
+                |error: &dyn std::fmt::Display| CliError::Unreachable(sentence(error));
+            store.apply(&mark, true).map_err(|error| unreachable(&error))?;
+            // Given up once is given up for good, also when the node is killed before it writes.
+            let logs = Records::new(&store).logs().map_err(|error| unreachable(&error))?;
+            let position = logs.values().map(|held| held.seq).sum();
+            let mark = Mark { store: identity.0, position, records: None };
+            watermark.replace(mark).map_err(|error| unreachable(&error))?;
         }
         Ok(Self { config, key, roster, tokens, store, watermark, identity })
     }
@@ -189,11 +196,25 @@ async fn stop(
 }
 
 /// Opens the store and looks whether it is where it was.
-fn open_store(dir: &Path, cache_mib: u64) -> Result<(SledStore, Identity, Watermark), CliError> {
+pub(super) fn open_store(
+    dir: &Path,
+    config: &Config,
+) -> Result<(DiskStore, Identity, Watermark), CliError> {
+    let engine = stores::engine(config)?;
     let unreachable = |error: &dyn std::fmt::Display| CliError::Unreachable(sentence(error));
-    let options = StoreOptions { cache_bytes: cache_mib << 20, ..StoreOptions::default() };
-    let (store, report) = SledStore::open(&dir.join(config::STORE_DIR), &options)
-        .map_err(|error| unreachable(&error))?;
+    stores::settle(dir)?;
+    let options = StoreOptions {
+        engine: Some(engine),
+        cache_bytes: config.store_cache_mib << 20,
+        ..StoreOptions::default()
+    };
+    let opened = DiskStore::open(&dir.join(config::STORE_DIR), &options);
+    let (store, report) = opened.map_err(|error| {
+        // The configuration and the store do not go together, or the store cannot be had now.
+        let is_refusal = matches!(error, OpenError::Engine { .. });
+        if is_refusal { CliError::Refused(sentence(&error)) } else { unreachable(&error) }
+    })?;
+    stores::clear(dir)?;
     let watermark =
         Watermark::load(&dir.join(config::WATERMARK_FILE)).map_err(|error| unreachable(&error))?;
     let commits = Records::new(&store).commits_applied().map_err(|error| unreachable(&error))?;
@@ -208,7 +229,12 @@ fn open_store(dir: &Path, cache_mib: u64) -> Result<(SledStore, Identity, Waterm
     Ok((store, (report.store, missing), watermark))
 }
 
-fn settings(config: &Config, key: NodeKey, roster: Roster, (store, behind): Identity) -> Settings {
+pub(super) fn settings(
+    config: &Config,
+    key: NodeKey,
+    roster: Roster,
+    (store, behind): Identity,
+) -> Settings {
     Settings {
         key,
         roster,
@@ -266,7 +292,7 @@ fn http_error(address: SocketAddr, error: &io::Error) -> CliError {
     })
 }
 
-fn start_error(error: &StartError) -> CliError {
+pub(super) fn start_error(error: &StartError) -> CliError {
     let text = sentence(error);
     match error {
         StartError::Load(crate::replica::LoadError::Roster(_)) => CliError::Refused(text),

@@ -9,6 +9,9 @@ use serde_json::{Map, Value as Json, json};
 use super::table::Table;
 use super::{CliError, Context, Exit, Method, Request, Target, get, show};
 
+/// How many other nodes are to hold a change before it is answered, and how many do.
+const DURABILITY: &str = "Concord-Durability";
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -31,6 +34,12 @@ pub(super) struct Args {
     /// With --if-match: write as of that version; what was written since stands beside it
     #[arg(long, requires = "if_match")]
     merge: bool,
+    /// Answer only when so many other nodes hold the change: sites:K; default: local
+    #[arg(long, value_name = "local|sites:K")]
+    durability: Option<String>,
+    /// With --durability: how many seconds to wait for them
+    #[arg(long, requires = "durability", default_value_t = 10, value_name = "S")]
+    wait: u64,
     /// Withdraw what this source says about an attribute
     #[arg(long, value_name = "PATH")]
     clear: Vec<String>,
@@ -76,9 +85,16 @@ pub(super) fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.merge {
         request = request.header("Prefer", "handling=merge");
     }
-    let answer = context.client(&args.node)?.ask(&request)?;
+    if let Some(durability) = &args.durability {
+        request = request.header(DURABILITY, format!("{durability}; wait={}", args.wait));
+    }
+    let (mut answer, held) = context.client(&args.node)?.ask_with(&request, DURABILITY)?;
+    let is_short = held.as_ref().is_some_and(|held| held.contains("wanted="));
+    if let (Some(held), Some(members)) = (held, answer.as_object_mut()) {
+        members.insert("durability".to_owned(), json!(held));
+    }
     context.show(&answer, people)?;
-    Ok(Exit::Ok)
+    Ok(if is_short { Exit::Differences } else { Exit::Ok })
 }
 
 /// The merge patch that the words mean.

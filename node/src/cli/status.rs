@@ -39,11 +39,23 @@ fn people(status: &Json) -> String {
         ("in conflict", status["conflicted_records"].to_string()),
         ("quarantined", format!("{} changes", status["quarantined_items"])),
         ("commits", status["commits"].to_string()),
+        ("others", show::text(&status["agreement"]["sentence"])),
         ("history", text("history_digest")),
         ("golden", text("golden_digest")),
         ("clock", clock),
         ("refused", format!("{} connections since the start", status["refused"])),
     ];
+    for region in status["regions"].as_array().into_iter().flatten() {
+        let until = match region["complete_ms"].as_u64().filter(|ms| *ms > 0) {
+            Some(ms) => {
+                format!("{} complete until {}", show::text(&region["region"]), show::time(ms))
+            }
+            None => {
+                format!("{} complete until a time that is not known", show::text(&region["region"]))
+            }
+        };
+        rows.push(("", until));
+    }
     for alarm in status["alarms"].as_array().into_iter().flatten() {
         rows.push(("ALARM", show::text(alarm)));
     }

@@ -1,21 +1,21 @@
 //! `concord verify`: the audit of the store of a stopped node. Changes nothing.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crdt_model::policy::Policy;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value as Json, json};
 
 use super::init::sentence;
 use super::network::file::load_roster;
+use super::stores::{self, spinner};
 use super::{CliError, Context, Exit};
 use crate::config;
-use crate::kv::ReadError;
+use crate::kv::{ReadError, View};
 use crate::replica::history::History;
 use crate::replica::records::Records;
 use crate::replica::verify::{Findings, verify};
-use crate::store::{SledStore, Store as _, StoreOptions, VerifyReport, Watermark};
+use crate::store::{Store as _, VerifyReport};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -26,16 +26,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let store_dir = args.dir.join(config::STORE_DIR);
-    // Opening would make an empty store, and an empty store is sound.
-    if !store_dir.is_dir() {
-        return Err(CliError::Refused(format!(
-            "There is no store in {}. Name the directory of a node with --dir.",
-            args.dir.display()
-        )));
-    }
-    let (store, opened) = SledStore::open(&store_dir, &StoreOptions::default())
-        .map_err(|error| CliError::Unreachable(sentence(&error)))?;
+    let path = stores::existing(&args.dir)?;
+    let (store, id) =
+        stores::open(&path, None).map_err(|error| CliError::Unreachable(sentence(&error)))?;
     let bar = spinner();
     bar.set_message("checking stored entries");
     let entries = store.verify().map_err(|error| CliError::Unreachable(sentence(&error)))?;
@@ -50,7 +43,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         }
     };
     problems.extend(findings.problems.iter().cloned());
-    problems.extend(behind(&args.dir, opened.store, findings.commits));
+    problems.extend(stores::behind(&args.dir, id, findings.commits));
     bar.finish_and_clear();
     let json = json!({
         "entries": entries.keys,
@@ -76,7 +69,7 @@ impl From<ReadError> for Fault {
     }
 }
 
-fn audit(store: &SledStore, dir: &Path, bar: &ProgressBar) -> Result<Findings, Fault> {
+fn audit(store: &dyn View, dir: &Path, bar: &ProgressBar) -> Result<Findings, Fault> {
     let roster = match Records::new(store).roster()? {
         Some(roster) => roster,
         // A node that never ran.
@@ -91,7 +84,7 @@ fn audit(store: &SledStore, dir: &Path, bar: &ProgressBar) -> Result<Findings, F
     })?)
 }
 
-fn entry_problems(report: &VerifyReport) -> Vec<String> {
+pub(super) fn entry_problems(report: &VerifyReport) -> Vec<String> {
     let mut problems = Vec::new();
     if !report.complete {
         problems.push("entries are missing in the store".to_owned());
@@ -106,24 +99,6 @@ fn entry_problems(report: &VerifyReport) -> Vec<String> {
         problems.push(format!("{} files are outside of what is made durable", report.blobs));
     }
     problems
-}
-
-/// Whether the store is short of what the watermark remembers.
-fn behind(dir: &Path, store: crate::store::StoreId, commits: u64) -> Option<String> {
-    match Watermark::load(&dir.join(config::WATERMARK_FILE)) {
-        Ok(watermark) => watermark.check(store, commits).err().map(|loss| loss.to_string()),
-        Err(error) => Some(error.to_string()),
-    }
-}
-
-pub(super) fn spinner() -> ProgressBar {
-    // Hidden by itself when nobody looks.
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 fn people(json: &Json) -> String {

@@ -121,6 +121,8 @@ pub(crate) struct BulkAnswer {
         BulkParams,
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A body sent again with its key within a day is written once"),
     ),

@@ -311,6 +311,8 @@ const ATTEMPTS: usize = 64;
         ("id" = String, Path, description = "The id of the customer, a UUID"),
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A draw sent again with its key within a day is made once"),
     ),
@@ -404,6 +406,8 @@ impl Book<'_> {
         ("id" = String, Path, description = "The id of the customer, a UUID"),
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A transfer sent again with its key within a day is made once"),
     ),

@@ -110,6 +110,8 @@ pub(crate) static SEARCH_TOO_BROAD: Kind =
     kind(S::BAD_REQUEST, "search-too-broad", "Too many customers match");
 pub(crate) static SHUTTING_DOWN: Kind =
     of_node(S::SERVICE_UNAVAILABLE, "shutting-down", "The node is shutting down");
+pub(crate) static SITES_TOO_MANY: Kind =
+    kind(S::UNPROCESSABLE_ENTITY, "sites-too-many", "The network has fewer nodes than that");
 pub(crate) static SOURCE_NOT_ALLOWED: Kind =
     kind(S::FORBIDDEN, "source-not-allowed", "The token may not name this source");
 pub(crate) static STALE_BASE: Kind =

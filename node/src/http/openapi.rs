@@ -13,7 +13,9 @@ use utoipa::{Modify, OpenApi};
     info(
         title = "Concord",
         description = "Customer master data that stays one record everywhere, with no hub in the \
-            middle. Every page but /v1/health and /v1/openapi.json needs a token.",
+            middle. Every page but /v1/health and /v1/openapi.json needs a token. Every answer that \
+            was read says in the header Concord-Complete up to when everything that each region wrote \
+            is in it.",
         license(name = "MIT OR Apache-2.0"),
     ),
     modifiers(&BearerToken),

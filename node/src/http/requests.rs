@@ -315,6 +315,8 @@ pub(crate) struct OpenedView {
     params(
         ("Concord-Source" = Option<String>, Header, description = "In the name of another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A write sent again with its key within a day is done once"),
     ),

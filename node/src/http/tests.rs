@@ -72,6 +72,7 @@ fn the_description_covers_every_page_of_the_contract() {
         "/v1/changes",
         "/v1/bulk",
         "/v1/export",
+        "/v1/backup",
         "/v1/attributes",
         "/v1/network/roster",
         "/v1/openapi.json",

@@ -107,6 +107,8 @@ pub(crate) enum NewNumber {
         CreateParams,
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A write sent again with its key within a day is done once"),
     ),
@@ -181,6 +183,8 @@ pub(crate) fn edits_of(tree: &Value, context: &Context) -> ApiResult<Edits> {
             version of If-Match; what was written since stands beside it"),
         ("Concord-Source" = Option<String>, Header, description = "Writes as another source"),
         ("Concord-Reason" = Option<String>, Header, description = "Why, percent-encoded UTF-8"),
+        ("Concord-Durability" = Option<String>, Header, description = "`local`, or `sites:K; wait=S`: \
+            answered when K other nodes hold the write, or with 202 after S seconds"),
         ("Idempotency-Key" = Option<String>, Header,
             description = "A write sent again with its key within a day is done once"),
     ),

@@ -130,9 +130,7 @@ impl<'a> Batch<'a> {
         let position = self.state.feed.to_be_bytes();
         let value = [position.as_slice(), &commit.signed.encode()].concat();
         self.put(layout::commit_key(&at), value);
-        for (index, item) in (0..).zip(&commit.items) {
-            self.put(layout::item_key(&at, index), item.clone());
-        }
+        self.put(layout::items_key(&at), commit.encode_items());
     }
 
     /// Books one judged item. Gives the difference it made to the golden record.

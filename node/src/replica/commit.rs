@@ -103,10 +103,8 @@ impl Header {
         };
         out.fixed64(self.time.as_u64()).number(self.epoch).length(self.follows.len());
         self.follows.iter().for_each(|head| write_head(&mut out, head));
-        out.raw(&self.provenance).length(self.items.len());
-        self.items.iter().for_each(|hash| {
-            out.raw(hash);
-        });
+        // Last, because it follows from note and items, and a commit travels without it.
+        out.raw(&tail(&self.provenance, &self.items));
         out.into_bytes()
     }
 
@@ -138,6 +136,16 @@ impl Header {
         reader.finish()?;
         Ok(Self { log, seq, previous, time, epoch, opening, follows, provenance, items })
     }
+}
+
+/// What a header says of its note and its items.
+fn tail(note: &Hash, items: &[Hash]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.raw(note).length(items.len());
+    items.iter().for_each(|hash| {
+        out.raw(hash);
+    });
+    out.into_bytes()
 }
 
 fn write_head(out: &mut Writer, head: &Head) {
@@ -227,7 +235,7 @@ impl SignedHeader {
         author.verify(&signed_message(network, &self.hash()), &self.signature)
     }
 
-    /// The bytes, as stored and as sent before the items.
+    /// The bytes, as stored and as sent without the items.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::new();
@@ -299,38 +307,56 @@ impl Draft {
 }
 
 impl Commit {
-    /// The bytes, as they travel.
+    /// The bytes, as they travel: without the hashes of note and items, which do not compress and
+    /// follow from what travels. Whether they are those that were signed, the signature says.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let SignedHeader { header, signature, note, header_bytes } = &self.signed;
+        let stem = header_bytes.len() - tail(&header.provenance, &header.items).len();
         let mut out = Writer::new();
-        out.raw(&self.signed.encode());
+        out.bytes(&header_bytes[..stem]).raw(signature).bytes(&note.encode());
+        out.raw(&self.encode_items());
+        out.into_bytes()
+    }
+
+    /// The items alone, one behind the other, as they travel and as they are stored.
+    #[must_use]
+    pub fn encode_items(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        out.length(self.items.len());
         self.items.iter().for_each(|item| {
             out.bytes(item);
         });
         out.into_bytes()
     }
 
+    /// Reads what [`Self::encode_items`] wrote. Whether they are the ones that a header names is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// [`CodecError`] when the bytes are no such items.
+    pub fn decode_items(bytes: &[u8]) -> Result<Vec<Vec<u8>>, CodecError> {
+        let mut reader = Reader::new(bytes);
+        let items = read_items(&mut reader, 0)?;
+        reader.finish()?;
+        Ok(items)
+    }
+
     /// Reads one commit from the front of `bytes` and gives what is left.
     ///
     /// # Errors
-    /// [`CodecError`] when it is malformed or an item or the note is not the one that its header names.
+    /// [`CodecError`] when it is malformed.
     pub fn decode_first(bytes: &[u8]) -> Result<(Self, &[u8]), CodecError> {
         let mut reader = Reader::new(bytes);
-        let signed = SignedHeader::read(&mut reader)?;
-        let mut items = Vec::with_capacity(signed.header.items.len());
-        let mut size = signed.header_bytes.len();
-        for hash in &signed.header.items {
-            let item = reader.bytes(ITEM_BYTES_MAX)?;
-            size += item.len();
-            if item.len() < 16 || size > COMMIT_BYTES_MAX {
-                return Err(CodecError::TooLong);
-            }
-            if blake3::hash(item).as_bytes() != hash {
-                return Err(CodecError::Unknown);
-            }
-            items.push(item.to_vec());
-        }
-        let commit = Self { signed, items };
+        let stem = reader.bytes(HEADER_BYTES_MAX)?;
+        let signature = reader.array()?;
+        let note = reader.bytes(PROVENANCE_BYTES_MAX)?;
+        let items = read_items(&mut reader, stem.len())?;
+        let hashes: Vec<Hash> = items.iter().map(|item| *blake3::hash(item).as_bytes()).collect();
+        let header_bytes = [stem, &tail(blake3::hash(note).as_bytes(), &hashes)].concat();
+        let header = Header::decode(&header_bytes)?;
+        let note = Note::decode(note)?;
+        let commit = Self { signed: SignedHeader { header, signature, note, header_bytes }, items };
         let in_order = |records: Vec<RecordId>| records.is_sorted_by(|a, b| a < b);
         if !in_order(commit.records().map(|(record, _)| record).collect()) {
             return Err(CodecError::Order);
@@ -342,6 +368,21 @@ impl Commit {
     pub fn records(&self) -> impl Iterator<Item = (RecordId, &[u8])> {
         self.items.iter().filter_map(|item| split_item(item))
     }
+}
+
+/// The items of a commit of which so many bytes were read already.
+fn read_items(reader: &mut Reader<'_>, before: usize) -> Result<Vec<Vec<u8>>, CodecError> {
+    let mut size = before;
+    let mut items = Vec::new();
+    for _ in 0..reader.length(COMMIT_ITEMS_MAX)? {
+        let item = reader.bytes(ITEM_BYTES_MAX)?;
+        size += item.len();
+        if item.len() < 16 || size > COMMIT_BYTES_MAX {
+            return Err(CodecError::TooLong);
+        }
+        items.push(item.to_vec());
+    }
+    Ok(items)
 }
 
 /// The record id and the change of an item.

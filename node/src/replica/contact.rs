@@ -4,11 +4,11 @@ use super::action::Action;
 use super::advice::advice;
 use super::event::{LinkId, RosterOutcome};
 use super::frame::{Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
-use super::limits::{BACKOFF_MS_MAX, COURTESY_MS, HEARTBEAT_MS, OPEN_LOGS_MAX};
+use super::limits::{BACKOFF_MS_MAX, COURTESY_MS, HEARTBEAT_MS, OPEN_LOGS_MAX, SETTLED_MS};
 use super::node_id::NodeId;
 use super::peers::Link;
 use super::roster::{Member, Roster};
-use super::status::{PeerStatus, PolicyStatus, Status};
+use super::status::{Agreement, PeerStatus, PolicyStatus, Status};
 use super::vector::first_8;
 use super::{Replica, Turn};
 use crate::kv::ReadError;
@@ -100,13 +100,16 @@ impl Replica {
         }
         known.link = Some(id);
         known.since_ms = turn.now_ms;
-        self.links.insert(id, Link::new(peer, dialed, turn.now_ms));
+        let digests = self.digests();
+        let mut link = Link::new(peer, dialed, turn.now_ms);
+        link.digests_told = Some((turn.now_ms, digests));
+        self.links.insert(id, link);
         let hello = Hello {
             version_min: PROTOCOL_MIN,
             version_max: PROTOCOL_MAX,
             network: *self.history.roster.network_id().as_bytes(),
             clock_ms: turn.now_ms,
-            digests: self.digests(),
+            digests,
         };
         self.send(turn, id, &Frame::Hello(hello));
     }
@@ -133,6 +136,7 @@ impl Replica {
     pub(super) fn clock_fell(&mut self, now_ms: u64) {
         let fell_ms = i64::try_from(self.heard_ms.saturating_sub(now_ms)).unwrap_or(i64::MAX);
         self.beat_at_ms = self.beat_at_ms.min(now_ms + self.config.heartbeat_ms);
+        self.settled.1 = self.settled.1.map(|at| at.min(now_ms + SETTLED_MS));
         for peer in self.peers.values_mut() {
             peer.dial_at_ms = peer.dial_at_ms.min(now_ms + BACKOFF_MS_MAX);
             peer.since_ms = peer.since_ms.min(now_ms);
@@ -143,6 +147,7 @@ impl Replica {
         for link in self.links.values_mut() {
             link.owed_at_ms = link.owed_at_ms.map(|at| at.min(now_ms + HEARTBEAT_MS));
             link.told_at_ms = link.told_at_ms.map(|at| at.min(now_ms));
+            link.digests_told = link.digests_told.map(|(at, told)| (at.min(now_ms), told));
             link.progress_ms = link.progress_ms.min(now_ms);
         }
     }
@@ -248,6 +253,8 @@ impl Replica {
         let roster = &self.history.roster;
         let members = roster.members();
         let own = members.get(&self.node);
+        let others = members.values().filter(|member| member.node != self.node);
+        let peers: Vec<_> = others.map(|member| self.peer_status(member, now_ms)).collect();
         let state = &self.history.state;
         Status {
             node: self.node.to_string(),
@@ -269,11 +276,9 @@ impl Replica {
             ready: self.ready,
             clock_offset_s: self.clock_offset(now_ms).map(|offset| offset / 1_000),
             alarms: self.alarms.clone(),
-            peers: members
-                .values()
-                .filter(|member| member.node != self.node)
-                .map(|member| self.peer_status(member, now_ms))
-                .collect(),
+            agreement: Agreement::of(&peers, now_ms),
+            regions: self.freshness.regions(roster, &self.history.vector, self.node, now_ms),
+            peers,
         }
     }
 

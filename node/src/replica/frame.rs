@@ -11,7 +11,7 @@ use super::limits::{
     VECTOR_ENTRIES_MAX,
 };
 use super::vector::{ToldLog, read_told};
-use crdt_model::id::LogId;
+use crdt_model::id::{CommitRef, LogId};
 
 /// The oldest protocol version that this release speaks.
 pub const PROTOCOL_MIN: u8 = 1;
@@ -55,6 +55,8 @@ pub struct Heartbeat {
     pub clock_ms: u64,
     /// What the sender holds and shows.
     pub digests: Digests,
+    /// The newest commit that the sender itself wrote.
+    pub newest: Option<CommitRef>,
 }
 
 /// A frame.
@@ -133,6 +135,9 @@ impl Frame {
             Self::Heartbeat(beat) => {
                 out.byte(HEARTBEAT).fixed64(beat.clock_ms);
                 write_digests(&mut out, &beat.digests);
+                if let Some(newest) = beat.newest {
+                    out.raw(newest.log.as_bytes()).number(newest.seq);
+                }
             }
             Self::Branch(headers) => {
                 out.byte(BRANCH).length(headers.len());
@@ -172,10 +177,7 @@ impl Frame {
                 let entry = |_| Ok((LogId::from_bytes(reader.array()?), reader.number()?));
                 Self::Ack((0..count).map(entry).collect::<Result<_, CodecError>>()?)
             }
-            HEARTBEAT => Self::Heartbeat(Heartbeat {
-                clock_ms: reader.fixed64()?,
-                digests: read_digests(&mut reader)?,
-            }),
+            HEARTBEAT => Self::Heartbeat(read_heartbeat(&mut reader)?),
             LINKED => {
                 let count = reader.length(LINKED_MAX)?;
                 let keys = (0..count).map(|_| reader.array());
@@ -191,6 +193,18 @@ impl Frame {
         reader.finish()?;
         Ok(frame)
     }
+}
+
+fn read_heartbeat(reader: &mut Reader<'_>) -> Result<Heartbeat, CodecError> {
+    let (clock_ms, digests) = (reader.fixed64()?, read_digests(reader)?);
+    let newest = match reader.is_empty() {
+        true => None,
+        false => {
+            let log = LogId::from_bytes(reader.array()?);
+            Some(CommitRef { log, seq: reader.number()? })
+        }
+    };
+    Ok(Heartbeat { clock_ms, digests, newest })
 }
 
 /// A block: its plain length, then the commits in one zstd frame.

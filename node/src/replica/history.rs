@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crdt_model::code_list::CodeList;
-use crdt_model::document::{Author, CustomerDocument, Refusal};
+use crdt_model::document::{Admitted, Author, CustomerDocument, Refusal};
 use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
 use crdt_model::policy::{CompiledChecks, Policy};
@@ -330,18 +330,20 @@ impl History {
             return Err(error);
         }
         let denied = match &outcome {
-            Ok(_) => permission::judge(self, item, before, &seen),
+            Ok(admitted) => permission::judge(self, item, before, &admitted.change, &seen),
             Err(_) => None,
         };
         if let Some(error) = failed.take() {
             return Err(error);
         }
         Ok(match outcome {
-            Ok(after) => match (denied, self.too_large(&item.record, &after)) {
-                (Some(denied), _) => denied,
-                (None, Some(text)) => Verdict::Held(text),
-                (None, None) => Verdict::Applied(Box::new(after)),
-            },
+            Ok(Admitted { document, .. }) => {
+                match (denied, self.too_large(&item.record, &document)) {
+                    (Some(denied), _) => denied,
+                    (None, Some(text)) => Verdict::Held(text),
+                    (None, None) => Verdict::Applied(Box::new(document)),
+                }
+            }
             Err(Refusal::Quarantine(code)) => {
                 Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
             }

@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 
 /// A commit without its items, by log and number: its feed position, then the signed header.
 pub const COMMIT: u8 = b'c';
-/// One item of a commit, by log, number and index. Apart from the header, so that an erasure can
-/// hollow it out.
-pub const ITEM: u8 = b'i';
+/// The items of a commit, by log and number. Apart from the header, which is read without them, and so
+/// that an erasure can hollow one out; together, because an entry of the store costs more than its bytes.
+pub const ITEMS: u8 = b'i';
 /// The document of a record: a cache of its commits.
 pub const DOCUMENT: u8 = b'd';
 /// The golden record: a cache of its document.
@@ -55,6 +55,8 @@ pub const NUMBER: u8 = b'#';
 pub const ROSTER: &[u8] = b"r";
 /// Answers to request ids, by day.
 pub const REQUEST: u8 = b'u';
+/// The prefix under which lanes remember up to which count they gave out numbers.
+pub(super) const LANES: &[u8] = b"s/lane/";
 /// The replica's own counters and digests.
 pub const STATE: &[u8] = b"s/state";
 
@@ -70,11 +72,10 @@ pub fn commit_key(commit: &CommitRef) -> Vec<u8> {
     join(COMMIT, &[commit.log.as_bytes(), &commit.seq.to_be_bytes()])
 }
 
-/// The key of an item of a commit.
+/// The key of the items of a commit.
 #[must_use]
-pub fn item_key(commit: &CommitRef, index: u16) -> Vec<u8> {
-    let seq = commit.seq.to_be_bytes();
-    join(ITEM, &[commit.log.as_bytes(), &seq, &index.to_be_bytes()])
+pub fn items_key(commit: &CommitRef) -> Vec<u8> {
+    join(ITEMS, &[commit.log.as_bytes(), &commit.seq.to_be_bytes()])
 }
 
 /// The key of the history entry of a record at a feed position.
@@ -174,7 +175,7 @@ pub fn number_prefix(number: &str) -> Vec<u8> {
 /// The key that remembers up to which count a lane of a range has given out numbers.
 #[must_use]
 pub fn lane_key(prefix: &str, lane: u32) -> Vec<u8> {
-    [b"s/lane/".as_slice(), prefix.as_bytes(), b"/", &lane.to_be_bytes()].concat()
+    [LANES, prefix.as_bytes(), b"/", &lane.to_be_bytes()].concat()
 }
 
 /// The prefix of the index of those who use any code in an attribute.

@@ -60,6 +60,11 @@ pub const ALARMS_MAX: usize = 50;
 
 /// How often digests and clocks are told, in milliseconds.
 pub const HEARTBEAT_MS: u64 = 2_000;
+/// How long after the last commit digests are told out of turn, in milliseconds: long enough that a
+/// stream of commits costs no more heartbeats.
+pub const SETTLED_MS: u64 = 250;
+/// Links up to which that is done: with more of them the regular heartbeat must do.
+pub const SETTLED_LINKS_MAX: usize = 16;
 /// How long unequal digests may stand without progress before the vectors are compared again.
 pub const STALL_MS: u64 = 5_000;
 /// The first pause after a failed attempt to connect; it doubles up to [`BACKOFF_MS_MAX`].
@@ -83,6 +88,6 @@ const _: () = {
     assert!(POLICY_BYTES_MAX + (64 << 10) < ROSTER_FRAME_BYTES, "a policy must fit a frame");
     assert!(ROSTER_FRAME_BYTES < FRAME_MAX);
     assert!(crdt_model::document::HISTORY_BYTES_MAX < RECORD_BYTES_MAX);
-    assert!(HEARTBEAT_MS < STALL_MS);
+    assert!(SETTLED_MS < HEARTBEAT_MS && HEARTBEAT_MS < STALL_MS);
     assert!(BACKOFF_MS_MIN < BACKOFF_MS_MAX);
 };

@@ -91,6 +91,8 @@ pub(crate) struct Link {
     pub(crate) linked_told: Vec<[u8; 8]>,
     /// When what was left to others is sent after all.
     pub(crate) owed_at_ms: Option<u64>,
+    /// When the peer was last told our digests, and which.
+    pub(crate) digests_told: Option<(u64, Digests)>,
     /// When the peer was last told our vector.
     pub(crate) told_at_ms: Option<u64>,
     /// When the peer was last shown our branch of a log.
@@ -119,6 +121,7 @@ impl Link {
             linked: BTreeSet::new(),
             linked_told: Vec::new(),
             owed_at_ms: None,
+            digests_told: None,
             told_at_ms: None,
             branch_shown_ms: None,
             forks_told_ms: None,

@@ -14,14 +14,11 @@ pub(super) fn judge(
     history: &History,
     item: &ItemOf<'_>,
     before: &CustomerDocument,
+    change: &ReadChange,
     seen: &dyn Fn(&CommitRef) -> bool,
 ) -> Option<Verdict> {
     let quarantined =
         |code: &str, text: String| Verdict::Quarantined { code: code.to_owned(), text };
-    let change = match before.read_change(item.change) {
-        Ok(change) => change,
-        Err(code) => return Some(quarantined(code.code(), code.to_string())),
-    };
     let misplaced = change.edits.iter().find(|edit| {
         attribute::lookup(&edit.key.path).is_some_and(|row| row.record_kind() != item.record.kind())
     });
@@ -36,7 +33,7 @@ pub(super) fn judge(
         creates: !before.commits().any(|commit| seen(&commit)),
     };
     let policy = history.policy_at(header.epoch, header.time.ms());
-    let past = || claims_seen(before, &change);
+    let past = || claims_seen(before, change);
     governance::judge(policy, &who, &change.edits, &past)
         .err()
         .map(|denial| quarantined(denial.code, format!("{}: {}", denial.path, denial.text)))

@@ -260,15 +260,12 @@ impl<'a> Records<'a> {
     /// As [`Self::golden`].
     pub fn commit(&self, commit: &CommitRef) -> Result<Option<Commit>, ReadError> {
         let Some(header) = self.header(commit)? else { return Ok(None) };
-        let mut items = Vec::with_capacity(header.header.items.len());
-        for index in 0..header.header.items.len() {
-            let key = layout::item_key(commit, u16::try_from(index).unwrap_or(u16::MAX));
-            match self.0.get(&key)? {
-                Some(item) => items.push(item),
-                None => return Err(ReadError::damaged(&key)),
-            }
+        let key = layout::items_key(commit);
+        let items = self.read(&key, |bytes| Commit::decode_items(bytes).ok())?;
+        match items.filter(|items| items.len() == header.header.items.len()) {
+            Some(items) => Ok(Some(Commit { signed: header, items })),
+            None => Err(ReadError::damaged(&key)),
         }
-        Ok(Some(Commit { signed: header, items }))
     }
 
     /// How many commits the feed holds: what a watermark outside the store remembers.

@@ -1,18 +1,18 @@
 //! A damaged store made anew from what of it is sound: commits are the truth, all else follows from
 //! them. What is missing comes back from the peers.
 //!
-//! The commits that can still be read go through the same place, judgement and application as any
-//! other, in the order in which they were applied here. So whatever was damaged, what comes out is
-//! what a node would hold that had heard these commits and no others.
+//! The commits that can still be read are taken ([`Rebuild`]) in the order in which they were applied
+//! here. So whatever was damaged, what comes out is what a node would hold that had heard these commits
+//! and no others.
 
 use std::collections::BTreeSet;
 
 use crdt_model::id::{CommitRef, LogId};
-use crdt_model::policy::Policy;
 
 use super::fork::ForkProof;
-use super::history::{History, Place};
 use super::layout;
+use super::numbers;
+use super::rebuild::{Rebuild, Taken};
 use super::records::Records;
 use super::roster::Roster;
 use crate::kv::{Op, Pair, ReadError, View};
@@ -43,29 +43,24 @@ pub fn rebuild<E: From<ReadError>>(
     write: &mut dyn FnMut(Vec<Op>) -> Result<(), E>,
     progress: &mut dyn FnMut(Saved),
 ) -> Result<Saved, E> {
-    let mut history = History::load(new, roster, Policy::built_in())?;
-    history.activate(now_ms);
-    write(vec![
-        Op::Put(layout::ROSTER.to_vec(), history.roster.encode()),
-        Op::Put(layout::STATE.to_vec(), history.state.encode()),
-    ])?;
+    let (mut rebuilt, first) = Rebuild::begin(roster, now_ms, new)?;
+    write(first)?;
     for (_, bytes) in sound(old, &[layout::FORK])?.0 {
         let Ok(proof) = ForkProof::decode(&bytes) else { continue };
-        if proof.check(&history.roster).is_ok()
-            && let Some(ended) = history.end_log(&proof, new)?
-        {
-            write(ended.ops)?;
+        let ops = rebuilt.end_log(&proof, new)?;
+        if !ops.is_empty() {
+            write(ops)?;
         }
     }
     let (mut waiting, damaged) = commits(old)?;
     let mut saved = Saved { commits: 0, lost: damaged };
     // Causes stand before effects, unless one of them was damaged; then nothing of its log follows.
     let mut broken: BTreeSet<LogId> = BTreeSet::new();
-    waiting.retain(|(_, at)| !history.vector.is_void(at));
+    waiting.retain(|(_, at)| !rebuilt.history().vector.is_void(at));
     for (_, at) in waiting {
         let ops = match broken.contains(&at.log) {
             true => None,
-            false => taken(old, &mut history, &at, now_ms, new)?,
+            false => taken(old, &mut rebuilt, &at, new)?,
         };
         match ops {
             Some(ops) => {
@@ -87,8 +82,10 @@ pub fn rebuild<E: From<ReadError>>(
     Ok(saved)
 }
 
-/// What follows from no commit: answers to request ids, numbers given out, void commits set aside.
-const KEPT: [&[u8]; 4] = [&[layout::REQUEST], &[layout::NUMBER], &[layout::ASIDE], b"s/lane/"];
+/// What follows from no commit: answers to request ids, numbers given out or lost, void commits set
+/// aside.
+const KEPT: [&[u8]; 5] =
+    [&[layout::REQUEST], &[layout::NUMBER], &[layout::ASIDE], layout::LANES, numbers::LOST];
 
 /// The commits of a store that can be named, in the order in which they were applied, and how many
 /// cannot.
@@ -105,9 +102,8 @@ fn commits(old: &dyn View) -> Result<(Vec<(u64, CommitRef)>, u64), ReadError> {
 /// The batch of a commit; none when it is damaged, or what it stands upon is not here.
 fn taken(
     old: &dyn View,
-    history: &mut History,
+    rebuilt: &mut Rebuild,
     at: &CommitRef,
-    now_ms: u64,
     new: &dyn View,
 ) -> Result<Option<Vec<Op>>, ReadError> {
     let commit = match Records::new(old).commit(at) {
@@ -119,9 +115,10 @@ fn taken(
     if !hashes.eq(commit.signed.header.items.iter().copied()) {
         return Ok(None);
     }
-    let Place::Next { author, region } = history.place(&commit, new)? else { return Ok(None) };
-    let verdicts = history.judge(&commit, &author, &region, new)?;
-    Ok(Some(history.apply(&commit, verdicts, now_ms, new)?.ops))
+    Ok(match rebuilt.take(&commit, new)? {
+        Taken::Next(ops) => Some(ops),
+        Taken::Known | Taken::Misplaced(_) => None,
+    })
 }
 
 /// Every entry under a prefix that can be read, and how many cannot.

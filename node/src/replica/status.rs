@@ -1,5 +1,6 @@
 //! A snapshot of the replica for the HTTP interface, the command line and metrics. Plain data.
 
+use crdt_model::time::Hlc;
 use serde::{Deserialize, Serialize};
 
 use super::history::History;
@@ -47,8 +48,90 @@ pub struct Status {
     pub clock_offset_s: Option<i64>,
     /// What an operator must look at, newest last.
     pub alarms: Vec<String>,
+    /// How far the other members agree with this node.
+    pub agreement: Agreement,
+    /// Up to when each region's changes are here.
+    pub regions: Vec<RegionStatus>,
     /// Every other member of the roster.
     pub peers: Vec<PeerStatus>,
+}
+
+/// How far the other members of the network agree with a node, as they said when last heard.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Members that hold and show the same: both digests are equal.
+    pub equal: usize,
+    /// All members but this one.
+    pub of: usize,
+    /// The same for people, with the members that differ and since when.
+    pub sentence: String,
+}
+
+/// Members that a sentence names; the table of peers has the others.
+const NAMED_MAX: usize = 5;
+
+impl Agreement {
+    pub(super) fn of(peers: &[PeerStatus], now_ms: u64) -> Self {
+        let is_equal = |peer: &&PeerStatus| peer.equal_history && peer.equal_golden;
+        let equal = peers.iter().filter(is_equal).count();
+        let mut parts = vec![format!("equal with {equal} of {}, history and golden", peers.len())];
+        let others = || peers.iter().filter(|peer| !is_equal(peer));
+        parts.extend(others().take(NAMED_MAX).map(|peer| difference(peer, now_ms)));
+        let unnamed = others().count().saturating_sub(NAMED_MAX);
+        if unnamed > 0 {
+            parts.push(format!("{unnamed} more differ"));
+        }
+        Self { equal, of: peers.len(), sentence: parts.join("; ") }
+    }
+}
+
+/// In what a peer differs.
+fn difference(peer: &PeerStatus, now_ms: u64) -> String {
+    let PeerStatus { name, behind, ahead, .. } = peer;
+    let commits =
+        |count: u64| if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") };
+    let since = |at_ms: u64| moment(at_ms, now_ms);
+    if peer.equal_history {
+        return format!("{name} holds the same and shows something else");
+    }
+    match (behind, ahead) {
+        _ if peer.heard_ms == 0 && !peer.connected => {
+            format!("{name} was not heard since the start")
+        }
+        (0, 0) if peer.connected => format!("{name} is being compared"),
+        (0, 0) => format!("{name} was last heard at {}", since(peer.heard_ms)),
+        (0, _) => format!("{name} has {} that are not here yet", commits(*ahead)),
+        (_, 0) => {
+            format!("{name} is {} behind since {}", commits(*behind), since(peer.behind_since_ms))
+        }
+        (_, _) => format!(
+            "{name} is {} behind since {} and has {} that are not here yet",
+            commits(*behind),
+            since(peer.behind_since_ms),
+            commits(*ahead)
+        ),
+    }
+}
+
+/// A time for people, in UTC; without the day when it is today.
+fn moment(at_ms: u64, now_ms: u64) -> String {
+    let text = Hlc::from_ms(at_ms).to_rfc3339();
+    let today = Hlc::from_ms(at_ms).day() == Hlc::from_ms(now_ms).day();
+    match text.get(..10).zip(text.get(11..16)) {
+        Some((_, time)) if today => format!("{time} UTC"),
+        Some((day, time)) => format!("{day} {time} UTC"),
+        None => text,
+    }
+}
+
+/// Up to when everything that the nodes of a region wrote is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionStatus {
+    /// The region.
+    pub region: String,
+    /// What its nodes wrote before is here, in milliseconds since 1970 by their clocks and never more
+    /// than now; 0: not known of one of them.
+    pub complete_ms: u64,
 }
 
 /// The policy by which golden records are resolved.

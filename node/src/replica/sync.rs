@@ -23,6 +23,7 @@ use super::limits::{
     BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, NODE_IN_FLIGHT_MAX, STALL_MS,
 };
 use super::node_id::NodeId;
+use super::peers::Link;
 use super::records::Records;
 use super::roster::RosterError;
 use super::vector::{ToldLog, first_8, held_by_peer};
@@ -318,6 +319,7 @@ impl Replica {
             let verdicts = self.history.judge(commit, author, region, &turn.view)?;
             let applied = self.history.apply(commit, verdicts, turn.now_ms, &turn.view)?;
             self.moved.insert(commit.signed.header.log);
+            self.freshness.wrote(*author, commit.signed.header.time.ms());
             turn.persist(applied.ops);
             for text in applied.alarms {
                 self.alarm(turn, text);
@@ -368,6 +370,7 @@ impl Replica {
         beat: &Heartbeat,
     ) -> Outcome {
         self.heard(turn, node, beat.clock_ms, &beat.digests);
+        self.freshness.told(node, beat.clock_ms, beat.newest, &self.history.vector);
         if let Some(peer) = self.peers.get_mut(&node) {
             // A link that lasted a heartbeat works; a hello alone proves little.
             (peer.failures, peer.last_error) = (0, None);
@@ -537,19 +540,35 @@ impl Replica {
         }
     }
 
+    /// Tells the digests to every peer that was not told the same a moment ago, by a hello or a heartbeat.
+    fn beat(&mut self, turn: &mut Turn<'_>) {
+        let digests = self.digests();
+        let newest = self.newest_own();
+        let beat = Frame::Heartbeat(Heartbeat { clock_ms: turn.now_ms, digests, newest });
+        let known_until = |link: &Link| match link.digests_told {
+            Some((at_ms, told)) if told == digests => at_ms + self.config.heartbeat_ms,
+            Some(_) | None => 0,
+        };
+        let due = self.links.iter().filter(|(_, link)| link.greeted);
+        let due = due.filter(|(_, link)| known_until(link) <= turn.now_ms);
+        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            if let Some(link) = self.links.get_mut(&id) {
+                link.digests_told = Some((turn.now_ms, digests));
+            }
+            self.send(turn, id, &beat);
+        }
+    }
+
     pub(super) fn tick(&mut self, turn: &mut Turn<'_>) -> Outcome {
         self.dial_due(turn);
         self.follow_policy(turn)?;
         self.look_again(turn)?;
-        if turn.now_ms >= self.beat_at_ms {
+        let is_settled = self.settled.1.is_some_and(|at| turn.now_ms >= at);
+        if is_settled || turn.now_ms >= self.beat_at_ms {
+            self.settled.1 = None;
             self.beat_at_ms = turn.now_ms + self.config.heartbeat_ms;
-            let beat =
-                Frame::Heartbeat(Heartbeat { clock_ms: turn.now_ms, digests: self.digests() });
-            let greeted: Vec<LinkId> =
-                self.links.iter().filter(|(_, link)| link.greeted).map(|(id, _)| *id).collect();
-            for id in greeted {
-                self.send(turn, id, &beat);
-            }
+            self.beat(turn);
             forget_answers(turn)?;
         }
         self.pump_all(turn)

@@ -4,12 +4,14 @@
 //! told to move, and frames that are moved by hand. No wire, no disk, no thread.
 
 mod absence;
+mod backups;
 mod codecs;
 mod contact;
 mod damage;
 mod excess;
 mod folding;
 mod forks;
+mod freshness;
 mod governance;
 mod histories;
 mod net;

@@ -13,13 +13,14 @@ use crdt_model::survivorship::resolve;
 
 use super::batch::{Batch, golden_element, has_conflict, quarantine_element};
 use super::commit::Hash;
+use super::fork::{Disproof, ForkProof};
 use super::history::{History, Rebuilt};
 use super::issues::issue_marks;
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
 use super::vector::LogState;
-use crate::kv::{ReadError, View};
+use crate::kv::{ReadError, ShowKey, View};
 
 /// What an audit looked at and what it found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -68,6 +69,7 @@ pub fn verify(
         audit.log(log, held)?;
         progress(&audit.findings);
     }
+    audit.forks()?;
     audit.feed()?;
     let mut from = vec![layout::HISTORY];
     while let Some((key, _)) = view.scan(&[layout::HISTORY], &from, 1)?.pop() {
@@ -161,6 +163,42 @@ impl Audit<'_> {
         Ok(Err(problem))
     }
 
+    /// Checks the proofs of forks, and that what they end is not held.
+    fn forks(&mut self) -> Result<(), ReadError> {
+        let mut from = vec![layout::FORK];
+        loop {
+            let (key, value) = match self.view.scan(&[layout::FORK], &from, 1) {
+                Ok(mut page) => match page.pop() {
+                    Some(pair) => pair,
+                    None => return Ok(()),
+                },
+                Err(ReadError::Damaged { key }) => (key, Vec::new()),
+                Err(error) => return Err(error),
+            };
+            if let Some(problem) = self.fork(&key, &value) {
+                let key = ShowKey(&key);
+                self.findings.problem(format!("the proof of a fork under {key} {problem}"));
+            }
+            from = [key.as_slice(), &[0]].concat();
+        }
+    }
+
+    fn fork(&self, key: &[u8], value: &[u8]) -> Option<&'static str> {
+        let Ok(proof) = ForkProof::decode(value) else { return Some("is damaged") };
+        let at = proof.at();
+        if layout::fork_key(&at.log) != key {
+            return Some("is that of another log");
+        }
+        match proof.check(&self.history.roster) {
+            Err(Disproof::False(why)) => Some(why),
+            Err(Disproof::Early) => Some("names an entry that the roster does not have"),
+            Ok(()) if self.history.vector.seq(&at.log) >= at.seq => {
+                Some("ends its log, and commits beyond are held all the same")
+            }
+            Ok(()) => None,
+        }
+    }
+
     fn feed(&mut self) -> Result<(), ReadError> {
         let last = self.view.last(&[layout::FEED])?;
         let last = last.and_then(|(key, _)| layout::number_in(&key, 1)).unwrap_or(0);
@@ -212,6 +250,9 @@ impl Audit<'_> {
         let expected = (!rebuilt.document.is_empty()).then(|| rebuilt.document.version());
         if version != expected {
             problems.push("the stored document is not the one that the commits give");
+        }
+        if rebuilt.document.check_with_automerge().is_err() {
+            problems.push("Automerge reads other values in its changes, or cannot read them");
         }
         if records.quarantined(Some(record), usize::MAX)? != sorted(rebuilt) {
             problems.push("the quarantine is not the one that the commits give");

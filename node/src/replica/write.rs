@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use crdt_model::document::{
-    Author, COUNTER_MAX, ClaimEdit, CustomerDocument, HISTORY_BYTES_MAX, ProposeError,
+    Admitted, Author, COUNTER_MAX, ClaimEdit, CustomerDocument, HISTORY_BYTES_MAX, ProposeError,
     QuarantineCode, Refusal, UnknownVersion, Version,
 };
 use crdt_model::golden_record::{LossReason, Resolution, Resolved};
@@ -92,10 +92,9 @@ impl Writer<'_> {
             let restate = request.restate;
             let item = self.item(&author, write, &admitted.edits, &document, restate)?;
             let mut written = BTreeSet::new();
-            if let Some((change, after)) = item {
-                let said = document.read_change(&change).map(|change| change.edits);
-                written.extend(said.into_iter().flatten().map(|edit| edit.key.path));
-                items.push((write.record, change, Verdict::Applied(Box::new(after))));
+            if let Some((bytes, Admitted { document, change })) = item {
+                written.extend(change.edits.into_iter().map(|edit| edit.key.path));
+                items.push((write.record, bytes, Verdict::Applied(Box::new(document))));
             }
             before.push(Before {
                 is_new: document.is_empty(),
@@ -160,7 +159,7 @@ impl Writer<'_> {
         edits: &[ClaimEdit],
         document: &CustomerDocument,
         restate: bool,
-    ) -> Result<Option<(Vec<u8>, CustomerDocument)>, WriteRefusal> {
+    ) -> Result<Option<(Vec<u8>, Admitted)>, WriteRefusal> {
         let base = check_precondition(write, document)?;
         let record = write.record;
         let resolved = OnceCell::new();
@@ -170,14 +169,14 @@ impl Writer<'_> {
         let proposed = document.propose_again(author, edits, base, &again);
         let proposed = proposed.map_err(|error| not_proposed(record, error))?;
         let Some(change) = proposed else { return Ok(None) };
-        match document.admit(author, &change) {
-            Ok(after) if is_over(&after) => Err(WriteRefusal::RecordFull {
+        match document.admit_seen(author, &change, &|_| true) {
+            Ok(admitted) if is_over(&admitted.document) => Err(WriteRefusal::RecordFull {
                 record,
                 what: format!("what its sources say would have over {RECORD_MAX} bytes"),
             }),
-            Ok(after) => {
-                super::door::check(self.history, write, &after, self.time.day())?;
-                Ok(Some((change, after)))
+            Ok(admitted) => {
+                super::door::check(self.history, write, &admitted.document, self.time.day())?;
+                Ok(Some((change, admitted)))
             }
             Err(Refusal::Quarantine(QuarantineCode::HistoryTooLarge)) => {
                 Err(WriteRefusal::RecordFull {

@@ -1,10 +1,13 @@
 //! What a store says about itself: format version, engine and identity, under one key.
 //!
 //! A text, so that `strings` on a store tells what it is: `concord-store 1 sled-0.34 <32 hex digits>`.
+//! A store that moves to another engine keeps its identity and gets an entry that names the new one.
 
 use std::fmt;
 
 use crdt_model::id::parse_hex;
+
+use super::engine::EngineKind;
 
 /// The key of the format entry. Callers may read it, not write it.
 pub const FORMAT_KEY: &[u8] = b"m/format";
@@ -13,9 +16,9 @@ pub const FORMAT_KEY: &[u8] = b"m/format";
 pub const FORMAT_VERSION: u32 = 1;
 
 const MAGIC: &str = "concord-store";
-const ENGINE: &str = "sled-0.34";
 
-/// The random identity of one store, made when it was created and kept through compaction.
+/// The random identity of one store, made when it was created and kept through compaction
+/// and migration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreId([u8; 16]);
 
@@ -53,18 +56,18 @@ impl fmt::Debug for StoreId {
 }
 
 /// The format entry of a store of this release.
-pub(super) fn encode(id: StoreId) -> Vec<u8> {
-    format!("{MAGIC} {FORMAT_VERSION} {ENGINE} {id}").into_bytes()
+pub(super) fn encode(id: StoreId, engine: EngineKind) -> Vec<u8> {
+    format!("{MAGIC} {FORMAT_VERSION} {} {id}", engine.format()).into_bytes()
 }
 
-/// Reads a format entry, or says which format it names instead of ours.
-pub(super) fn decode(entry: &[u8]) -> Result<StoreId, String> {
+/// Reads the format entry of a store on this engine, or says which format it names instead of ours.
+pub(super) fn decode(entry: &[u8], kind: EngineKind) -> Result<StoreId, String> {
     let text = String::from_utf8_lossy(entry);
     let mut words = text.split(' ');
     let (magic, version, engine) = (words.next(), words.next(), words.next());
     let known = magic == Some(MAGIC)
         && version == Some(FORMAT_VERSION.to_string().as_str())
-        && engine == Some(ENGINE);
+        && engine == Some(kind.format());
     let id = words.next().and_then(parse_hex).map(StoreId);
     match (known, id) {
         (true, Some(id)) => Ok(id),
@@ -76,6 +79,6 @@ pub(super) fn decode(entry: &[u8]) -> Result<StoreId, String> {
 }
 
 /// The format of this release, in the words of [`decode`]'s error.
-pub(super) fn supported() -> String {
-    format!("{FORMAT_VERSION} on {ENGINE}")
+pub(super) fn supported(kind: EngineKind) -> String {
+    format!("{FORMAT_VERSION} on {}", kind.format())
 }

@@ -10,29 +10,29 @@ use std::thread;
 use std::time::Duration;
 
 use super::compact;
-use super::engine::{Engine, Fault, count_blobs, sync_dir};
+use super::disk_store::{DiskStore, Parts, is_empty, load};
+use super::engine::{Batch, Engine, EngineKind, Fault, count_blobs, engine_dir, sync_dir};
 use super::format::{self, FORMAT_KEY, StoreId};
 use super::lock::{DirLock, LockError};
-use super::sled_store::{Parts, SledStore, is_empty, load};
+use super::sled_engine::{remove_leftovers, set_aside};
 use super::totals::{TOTALS_KEY, Totals};
 use super::value::encode_head;
 use crate::kv::ReadError;
 
-/// The engine's directory in the store directory.
-pub(super) const ENGINE_DIR: &str = "sled";
-
-/// How a store is run. Nothing of it is fixed at creation.
+/// How a store is run. Nothing of it but the engine is fixed at creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// How much the engine caches. Its memory is about twice this.
+    /// The engine that must hold the store; none: whichever does, and sled for a new store.
+    pub engine: Option<EngineKind>,
+    /// How much the engine caches. The memory of sled is about twice this.
     pub cache_bytes: u64,
-    /// How often the engine writes and tidies up in the background.
+    /// How often sled writes and tidies up in the background. redb does so with each commit.
     pub flush_every_ms: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { cache_bytes: 256 << 20, flush_every_ms: 500 }
+        Self { engine: None, cache_bytes: 256 << 20, flush_every_ms: 500 }
     }
 }
 
@@ -41,6 +41,8 @@ impl Default for StoreOptions {
 pub struct OpenReport {
     /// The identity of the store.
     pub store: StoreId,
+    /// The engine that holds the store.
+    pub engine: EngineKind,
     /// Whether the store was created just now. Check it against the [`super::Watermark`]: a store whose
     /// files were lost looks the same.
     pub created: bool,
@@ -78,6 +80,20 @@ pub enum OpenError {
         dir: PathBuf,
         /// What the engine said.
         reason: String,
+    },
+    /// Another engine holds the store than the one asked for.
+    #[error(
+        "The store in {} is on the engine {found}, but {wanted} is configured. Stop the node and run `concord store \
+         migrate --to {wanted}`, or set engine = \"{found}\" under [store] in concord.toml.",
+        dir.display()
+    )]
+    Engine {
+        /// The directory of the store.
+        dir: PathBuf,
+        /// The engine that holds it.
+        found: EngineKind,
+        /// The engine that was asked for.
+        wanted: EngineKind,
     },
     /// The store was written by another release.
     #[error(
@@ -148,14 +164,17 @@ impl OpenError {
 pub(super) fn open(
     dir: &Path,
     options: &StoreOptions,
-) -> Result<(SledStore, OpenReport), OpenError> {
+) -> Result<(DiskStore, OpenReport), OpenError> {
     let fail = |fault: Fault| OpenError::of(dir, fault);
     let lock = prepare(dir)?;
-    let leftovers = remove_leftovers(&dir.join(ENGINE_DIR)).map_err(|e| fail(e.into()))?;
-    let (engine, moved_aside) = open_engine(dir, options).map_err(fail)?;
+    let kind = choose(dir, options.engine)?;
+    let files = engine_dir(dir, kind);
+    fs::create_dir_all(&files).map_err(|error| fail(error.into()))?;
+    let Opened { engine, leftovers, moved_aside } =
+        open_engine(dir, kind, options).map_err(fail)?;
     sync_names(dir).map_err(|e| fail(e.into()))?;
     let (store, totals, created) = identify(dir, &engine)?;
-    let blobs = count_blobs(&dir.join(ENGINE_DIR));
+    let blobs = count_blobs(&files);
     if leftovers > 0 {
         tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");
     }
@@ -169,8 +188,8 @@ pub(super) fn open(
         );
     }
     let parts = Parts { engine, lock, id: store, dir: dir.to_owned(), options: *options };
-    let report = OpenReport { store, created, leftovers, moved_aside, blobs };
-    Ok((SledStore::from_parts(parts, totals), report))
+    let report = OpenReport { store, engine: kind, created, leftovers, moved_aside, blobs };
+    Ok((DiskStore::from_parts(parts, totals), report))
 }
 
 /// Creates and locks the directory, and finishes or undoes an interrupted compaction.
@@ -189,8 +208,25 @@ fn prepare(dir: &Path) -> Result<DirLock, OpenError> {
         LockError::Io(error) => fail(error),
     })?;
     compact::settle(dir).map_err(fail)?;
-    fs::create_dir_all(dir.join(ENGINE_DIR)).map_err(fail)?;
     Ok(lock)
+}
+
+/// The engine whose files are there; where there are none, the one asked for.
+fn choose(dir: &Path, wanted: Option<EngineKind>) -> Result<EngineKind, OpenError> {
+    let there = |kind: &EngineKind| engine_dir(dir, *kind).exists();
+    let mut found = EngineKind::ALL.into_iter().filter(there);
+    match (found.next(), found.next(), wanted) {
+        (Some(_), Some(_), _) => Err(OpenError::Foreign {
+            dir: dir.to_owned(),
+            reason: "it holds the files of two engines: move those away that are not this store's"
+                .to_owned(),
+        }),
+        (Some(found), None, Some(wanted)) if found != wanted => {
+            Err(OpenError::Engine { dir: dir.to_owned(), found, wanted })
+        }
+        (Some(found), None, _) => Ok(found),
+        (None, _, wanted) => Ok(wanted.unwrap_or_default()),
+    }
 }
 
 /// Makes the names of the store's directories durable.
@@ -200,72 +236,38 @@ fn sync_names(dir: &Path) -> io::Result<()> {
     sync_dir(parent.unwrap_or_else(|| Path::new(".")))
 }
 
-/// The engine takes `snap.*.generating`, left by a killed process, for a snapshot, and fails.
-fn remove_leftovers(engine_dir: &Path) -> io::Result<usize> {
-    let mut removed = 0;
-    for path in snapshots(engine_dir)? {
-        if path.extension().is_some_and(|extension| extension == "generating") {
-            fs::remove_file(path)?;
-            removed += 1;
-        }
-    }
-    Ok(removed)
+/// An engine, and what was done to open it.
+struct Opened {
+    engine: Engine,
+    leftovers: usize,
+    moved_aside: Option<PathBuf>,
 }
 
-/// The snapshot files, whole or not.
-fn snapshots(engine_dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(engine_dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("snap.") {
-            found.push(entry.path());
-        }
+/// Opens the engine; when sled finds damage, once more without the files that it can rebuild.
+fn open_engine(dir: &Path, kind: EngineKind, options: &StoreOptions) -> Result<Opened, Fault> {
+    let files = engine_dir(dir, kind);
+    let leftovers = match kind {
+        EngineKind::Sled => remove_leftovers(&files)?,
+        EngineKind::Redb => 0,
+    };
+    match open_free(kind, &files, options) {
+        Err(Fault::Corrupt(_)) if kind == EngineKind::Sled => {}
+        other => return Ok(Opened { engine: other?, leftovers, moved_aside: None }),
     }
-    Ok(found)
-}
-
-/// Opens the engine; when it finds damage, once more without the files that it can rebuild.
-fn open_engine(dir: &Path, options: &StoreOptions) -> Result<(Engine, Option<PathBuf>), Fault> {
-    let engine_dir = dir.join(ENGINE_DIR);
-    match open_free(&engine_dir, options) {
-        Err(Fault::Corrupt(_)) => {}
-        other => return Ok((other?, None)),
-    }
-    let aside = set_aside(dir, &engine_dir)?;
-    Ok((open_free(&engine_dir, options)?, Some(aside)))
+    let aside = set_aside(dir, &files)?;
+    Ok(Opened { engine: open_free(kind, &files, options)?, leftovers, moved_aside: Some(aside) })
 }
 
 /// Opens the engine, waiting a little for threads of a store that this process has just closed. Nobody
 /// else can hold its files: we hold the lock of the directory.
-fn open_free(engine_dir: &Path, options: &StoreOptions) -> Result<Engine, Fault> {
+fn open_free(kind: EngineKind, files: &Path, options: &StoreOptions) -> Result<Engine, Fault> {
     for _ in 0..40 {
-        match Engine::open(engine_dir, options) {
+        match Engine::open(kind, files, options) {
             Err(Fault::Held) => thread::sleep(Duration::from_millis(50)),
             other => return other,
         }
     }
-    Engine::open(engine_dir, options)
-}
-
-/// Moves the snapshots and the settings file away. Snapshots only shorten the opening. The settings are
-/// always the same: had the file held others, the engine would have said so before it met damage.
-fn set_aside(dir: &Path, engine_dir: &Path) -> io::Result<PathBuf> {
-    let mut number = 1_u32;
-    let mut aside = dir.join("aside-1");
-    while aside.exists() {
-        number += 1;
-        aside = dir.join(format!("aside-{number}"));
-    }
-    fs::create_dir(&aside)?;
-    let conf = Some(engine_dir.join("conf")).filter(|conf| conf.exists());
-    for path in snapshots(engine_dir)?.into_iter().chain(conf) {
-        if let Some(name) = path.file_name() {
-            fs::rename(&path, aside.join(name))?;
-        }
-    }
-    sync_dir(engine_dir)?;
-    sync_dir(&aside)?;
-    Ok(aside)
+    Engine::open(kind, files, options)
 }
 
 /// Reads the format entry and the totals, or writes them into an empty store.
@@ -280,25 +282,27 @@ fn identify(dir: &Path, engine: &Engine) -> Result<(StoreId, Totals, bool), Open
         })
     };
     if let Some(entry) = read(FORMAT_KEY)? {
-        let id = format::decode(&entry).map_err(|found| OpenError::Format {
+        let id = format::decode(&entry, engine.kind()).map_err(|found| OpenError::Format {
             dir: dir.to_owned(),
             found,
-            supported: format::supported(),
+            supported: format::supported(engine.kind()),
         })?;
         let totals = read(TOTALS_KEY)?.as_deref().and_then(Totals::decode);
         let gone = || fail(Fault::Corrupt("the count of its entries is gone".to_owned()));
         return Ok((id, totals.ok_or_else(gone)?, false));
     }
     if !is_empty(engine).map_err(fail)? {
-        return Err(fail(Fault::Foreign("a sled database of another program".to_owned())));
+        let reason = format!("a {} database of another program", engine.kind());
+        return Err(fail(Fault::Foreign(reason)));
     }
     let id = StoreId::mint().map_err(|error| fail(Fault::Other(error.to_string())))?;
-    let head = encode_head(FORMAT_KEY, &format::encode(id));
+    let head = encode_head(FORMAT_KEY, &format::encode(id, engine.kind()));
     let mut totals = Totals::default();
     totals.add(&head);
-    let mut batch = sled::Batch::default();
+    let mut batch = Batch::default();
     batch.insert(FORMAT_KEY, head);
     batch.insert(TOTALS_KEY, totals.entry());
-    engine.apply(batch).and_then(|()| engine.sync()).map_err(fail)?;
+    let written = engine.apply(&batch, true).and_then(|()| engine.sync());
+    written.and_then(|()| engine.show()).map_err(fail)?;
     Ok((id, totals, true))
 }

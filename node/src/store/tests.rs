@@ -5,42 +5,99 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::open::ENGINE_DIR;
+use super::engine::{Batch, Engine, engine_dir};
 use super::*;
 use crate::kv::{KEY_RESERVED, Memory, Pair, ReadError};
 
-fn options() -> StoreOptions {
-    StoreOptions { cache_bytes: 16 << 20, flush_every_ms: 500 }
+/// Makes a test on each engine out of functions that take one.
+macro_rules! on_each_engine {
+    ($($test:ident),* $(,)?) => {
+        mod on_sled {
+            $(#[test] fn $test() { super::$test(super::EngineKind::Sled); })*
+        }
+        mod on_redb {
+            $(#[test] fn $test() { super::$test(super::EngineKind::Redb); })*
+        }
+    };
 }
 
-fn open(dir: &TempDir) -> SledStore {
-    SledStore::open(dir.path(), &options()).unwrap().0
+fn options(engine: EngineKind) -> StoreOptions {
+    StoreOptions { engine: Some(engine), cache_bytes: 16 << 20, flush_every_ms: 500 }
 }
 
-fn refused(dir: &TempDir) -> OpenError {
-    SledStore::open(dir.path(), &options()).unwrap_err()
+/// A directory for a store on one engine.
+struct Site {
+    dir: TempDir,
+    engine: EngineKind,
 }
 
-fn engine_file(dir: &TempDir, name: &str) -> PathBuf {
-    dir.path().join(ENGINE_DIR).join(name)
+impl Site {
+    fn new(engine: EngineKind) -> Self {
+        Self { dir: TempDir::new().unwrap(), engine }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The directory of the engine's files.
+    fn files(&self) -> PathBuf {
+        engine_dir(self.path(), self.engine)
+    }
+
+    /// The file that has everything.
+    fn main_file(&self) -> PathBuf {
+        self.files().join(self.engine.main_file())
+    }
+}
+
+fn open(dir: &Site) -> DiskStore {
+    DiskStore::open(dir.path(), &options(dir.engine)).unwrap().0
+}
+
+fn refused(dir: &Site) -> OpenError {
+    DiskStore::open(dir.path(), &options(dir.engine)).unwrap_err()
+}
+
+/// The engine of a closed store, without the store.
+struct Raw(Engine);
+
+impl Raw {
+    fn get(&self, key: impl AsRef<[u8]>) -> Vec<u8> {
+        self.0.get(key.as_ref()).unwrap().unwrap().to_vec()
+    }
+
+    fn insert(&self, key: impl AsRef<[u8]>, entry: impl AsRef<[u8]>) {
+        let mut batch = Batch::default();
+        batch.insert(key.as_ref(), entry.as_ref());
+        self.0.apply(&batch, true).unwrap();
+    }
+
+    fn remove(&self, key: impl AsRef<[u8]>) {
+        let mut batch = Batch::default();
+        batch.remove(key.as_ref());
+        self.0.apply(&batch, true).unwrap();
+    }
 }
 
 /// Changes the engine's content behind the store's back.
-fn raw(dir: &TempDir, change: impl FnOnce(&sled::Db)) {
-    let db = loop {
+fn raw(dir: &Site, change: impl FnOnce(&Raw)) {
+    fs::create_dir_all(dir.files()).unwrap();
+    let engine = loop {
         // Threads of the store that was just closed may hold the files for a moment.
-        match sled::Config::new().path(dir.path().join(ENGINE_DIR)).open() {
-            Ok(db) => break db,
+        match Engine::open(dir.engine, &dir.files(), &options(dir.engine)) {
+            Ok(engine) => break engine,
             Err(_) => std::thread::sleep(std::time::Duration::from_millis(20)),
         }
     };
-    change(&db);
-    db.flush().unwrap();
+    let raw = Raw(engine);
+    change(&raw);
+    raw.0.sync().unwrap();
 }
 
 /// How many entries the engine holds, chunks and the format entry included.
-fn raw_len(store: &SledStore) -> usize {
-    store.parts().engine.call(|db| Ok(db.len())).unwrap()
+fn raw_len(store: &DiskStore) -> usize {
+    store.parts().engine.range(&[], None, usize::MAX).unwrap().len()
 }
 
 /// Bytes that do not repeat.
@@ -59,8 +116,8 @@ fn delete(key: &[u8]) -> Op {
 }
 
 /// A store with `count` feed entries of 300 bytes, closed.
-fn filled(count: u64) -> TempDir {
-    let dir = TempDir::new().unwrap();
+fn filled(engine: EngineKind, count: u64) -> Site {
+    let dir = Site::new(engine);
     let store = open(&dir);
     for start in (1..=count).step_by(100) {
         let ops: Vec<Op> = (start..start + 100).map(|n| put(&feed(n), &bytes(n, 300))).collect();
@@ -74,12 +131,13 @@ fn feed(position: u64) -> Vec<u8> {
     [b"f".as_slice(), &position.to_be_bytes()].concat()
 }
 
-fn position(store: &SledStore) -> u64 {
+fn position(store: &DiskStore) -> u64 {
     let last = store.last(b"f").unwrap();
     last.map_or(0, |(key, _)| u64::from_be_bytes(key[1..].try_into().unwrap()))
 }
 
 mod damage;
+mod engines;
 mod gate;
 mod opening;
 mod watermark;
@@ -87,17 +145,27 @@ mod watermark;
 mod content {
     use super::*;
 
-    #[test]
-    fn what_was_applied_is_there_after_reopening() {
-        let dir = TempDir::new().unwrap();
-        let (store, report) = SledStore::open(dir.path(), &options()).unwrap();
+    on_each_engine! {
+        what_was_applied_is_there_after_reopening,
+        values_of_every_size_come_back_and_leave_nothing,
+        a_page_full_of_the_longest_entries_makes_no_blob,
+        scans_and_last_answer_like_a_view_in_memory,
+        verify_is_right_beside_a_writer,
+        the_last_of_keys_full_of_0xff_is_found,
+        keys_and_values_without_a_place_are_refused_whole,
+        a_reader_never_sees_a_part_of_a_batch,
+    }
+
+    fn what_was_applied_is_there_after_reopening(engine: EngineKind) {
+        let dir = Site::new(engine);
+        let (store, report) = DiskStore::open(dir.path(), &options(engine)).unwrap();
         assert!(report.created);
         store.apply(&[put(b"a", b"1"), put(b"b", b""), put(b"c", b"3")], false).unwrap();
         store
             .apply(&[delete(b"c"), delete(b"never"), put(b"a", b"0"), put(b"a", b"2")], true)
             .unwrap();
         drop(store);
-        let (store, again) = SledStore::open(dir.path(), &options()).unwrap();
+        let (store, again) = DiskStore::open(dir.path(), &options(engine)).unwrap();
         assert_eq!((again.created, again.store, again.blobs), (false, report.store, 0));
         assert_eq!(store.get(b"a").unwrap(), Some(b"2".to_vec()));
         assert_eq!(store.get(b"b").unwrap(), Some(Vec::new()));
@@ -106,9 +174,8 @@ mod content {
         assert!(store.verify().unwrap().is_sound());
     }
 
-    #[test]
-    fn values_of_every_size_come_back_and_leave_nothing() {
-        let dir = TempDir::new().unwrap();
+    fn values_of_every_size_come_back_and_leave_nothing(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let empty = raw_len(&store);
         let sizes = [0, 1, 4095, 4096, 4097, 8191, 8192, 8193, 12_288, 20_000, 300_000];
@@ -134,9 +201,8 @@ mod content {
         assert_eq!(store.stats().blobs, 0);
     }
 
-    #[test]
-    fn a_page_full_of_the_longest_entries_makes_no_blob() {
-        let dir = TempDir::new().unwrap();
+    fn a_page_full_of_the_longest_entries_makes_no_blob(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         for round in 0..3 {
             let ops: Vec<Op> = (0..100u8)
@@ -151,12 +217,12 @@ mod content {
         let report = store.verify().unwrap();
         assert!(report.is_sound() && report.keys == 101, "{report:?}");
         drop(store);
-        assert_eq!(fs::read_dir(engine_file(&dir, "blobs")).unwrap().count(), 0);
+        let blobs = fs::read_dir(dir.files().join("blobs"));
+        assert_eq!(blobs.map_or(0, Iterator::count), 0);
     }
 
-    #[test]
-    fn scans_and_last_answer_like_a_view_in_memory() {
-        let dir = TempDir::new().unwrap();
+    fn scans_and_last_answer_like_a_view_in_memory(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let mut memory = Memory::new();
         let tails: [&[u8]; 6] = [b"", b"\0", b"a", b"ab", b"\xff", b"\xff\xff\xff\xff\xff"];
@@ -183,9 +249,8 @@ mod content {
         }
     }
 
-    #[test]
-    fn verify_is_right_beside_a_writer() {
-        let dir = TempDir::new().unwrap();
+    fn verify_is_right_beside_a_writer(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let key = |n: u64| [b"k".as_slice(), &bytes(n % 2_000, 8)].concat();
         let ops: Vec<Op> = (0..2_000).map(|n| put(&key(n), &bytes(n, 100))).collect();
@@ -210,9 +275,8 @@ mod content {
     }
 
     /// On exactly these keys the engine's own reverse iteration panics, after a million turns.
-    #[test]
-    fn the_last_of_keys_full_of_0xff_is_found() {
-        let dir = TempDir::new().unwrap();
+    fn the_last_of_keys_full_of_0xff_is_found(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let key = |prefix: u8, n: u16| [&[prefix], &[0xFF; 6][..], &n.to_be_bytes()].concat();
         let at_end = |prefix: u8| store.last(&[prefix]).unwrap().unwrap().0;
@@ -227,9 +291,8 @@ mod content {
         assert_eq!((at_end(b'c'), at_end(b'd')), (key(b'c', 999), key(b'd', 1_999)));
     }
 
-    #[test]
-    fn keys_and_values_without_a_place_are_refused_whole() {
-        let dir = TempDir::new().unwrap();
+    fn keys_and_values_without_a_place_are_refused_whole(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let refuse = |op: Op| store.apply(&[put(b"good", b"1"), op], true).unwrap_err();
         assert!(matches!(refuse(put(b"", b"")), StoreError::Key { length: 0 }));
@@ -241,9 +304,8 @@ mod content {
         store.apply(&[put(&[7; 512], b"1")], true).unwrap();
     }
 
-    #[test]
-    fn a_reader_never_sees_a_part_of_a_batch() {
-        let dir = TempDir::new().unwrap();
+    fn a_reader_never_sees_a_part_of_a_batch(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         let batch = |n: u64| -> Vec<Op> {
             (0..40).map(|k: u8| put(&[b'k', k], &bytes(n, 3_000 + 200 * usize::from(k)))).collect()
@@ -265,9 +327,14 @@ mod content {
 mod compaction {
     use super::*;
 
-    #[test]
-    fn a_stopped_store_is_compacted_in_place() {
-        let dir = TempDir::new().unwrap();
+    on_each_engine! {
+        a_stopped_store_is_compacted_in_place,
+        a_compaction_cut_at_any_step_leaves_a_whole_store,
+        a_copy_of_an_open_store_is_a_store,
+    }
+
+    fn a_stopped_store_is_compacted_in_place(engine: EngineKind) {
+        let dir = Site::new(engine);
         let store = open(&dir);
         for round in 0..6 {
             let ops: Vec<Op> = (0..400)
@@ -277,15 +344,15 @@ mod compaction {
         }
         let (id, before) = (store.id(), store.scan(b"f", b"", 500).unwrap());
         drop(store);
-        let report = SledStore::compact_dir(dir.path(), &options()).unwrap();
+        let report = DiskStore::compact_dir(dir.path(), &options(engine)).unwrap();
         assert!(report.keys == 401 && report.after < report.before, "{report:?}");
         let store = open(&dir);
         assert_eq!((store.id(), store.scan(b"f", b"", 500).unwrap()), (id, before));
         assert!(store.verify().unwrap().is_sound());
-        assert_eq!(names(&dir), ["LOCK", "sled"]);
+        assert_eq!(names(&dir), ["LOCK", engine.name()]);
     }
 
-    fn names(dir: &TempDir) -> Vec<String> {
+    fn names(dir: &Site) -> Vec<String> {
         let files = fs::read_dir(dir.path()).unwrap();
         let mut names: Vec<String> =
             files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -293,13 +360,12 @@ mod compaction {
         names
     }
 
-    #[test]
-    fn a_compaction_cut_at_any_step_leaves_a_whole_store() {
-        let rename = |dir: &TempDir, from: &str, to: &str| {
+    fn a_compaction_cut_at_any_step_leaves_a_whole_store(engine: EngineKind) {
+        let rename = |dir: &Site, from: &str, to: &str| {
             fs::rename(dir.path().join(from), dir.path().join(to)).unwrap();
         };
         for cut in 0..5 {
-            let dir = filled(100);
+            let dir = filled(engine, 100);
             let store = open(&dir);
             store.compact(&dir.path().join("compacted.partial")).unwrap();
             drop(store);
@@ -307,28 +373,27 @@ mod compaction {
                 rename(&dir, "compacted.partial", "compacted");
             }
             if cut > 1 {
-                rename(&dir, "sled", "replaced");
+                rename(&dir, engine.name(), "replaced");
             }
             if cut > 2 {
-                rename(&dir, "compacted/sled", "sled");
+                rename(&dir, &format!("compacted/{engine}"), engine.name());
             }
             if cut > 3 {
                 fs::remove_dir(dir.path().join("compacted")).unwrap();
             }
-            let (store, report) = SledStore::open(dir.path(), &options()).unwrap();
+            let (store, report) = DiskStore::open(dir.path(), &options(engine)).unwrap();
             assert_eq!((position(&store), report.created), (100, false), "{cut}");
-            assert_eq!(names(&dir), ["LOCK", "sled"]);
+            assert_eq!(names(&dir), ["LOCK", engine.name()]);
         }
     }
 
-    #[test]
-    fn a_copy_of_an_open_store_is_a_store() {
-        let dir = filled(100);
+    fn a_copy_of_an_open_store_is_a_store(engine: EngineKind) {
+        let dir = filled(engine, 100);
         let store = open(&dir);
         let copy = dir.path().join("copy");
         assert_eq!(store.compact(&copy).unwrap().keys, 101);
         assert!(matches!(store.compact(&copy), Err(StoreError::Exists { .. })));
-        let (copied, report) = SledStore::open(&copy, &options()).unwrap();
+        let (copied, report) = DiskStore::open(&copy, &options(engine)).unwrap();
         assert_eq!((position(&copied), report.store), (100, store.id()));
     }
 }

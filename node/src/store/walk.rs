@@ -6,13 +6,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::VerifyReport;
+use super::disk_store::{Change, DiskStore, PAGE, is_owned, page, resolve, successor};
 use super::engine::Fault;
-use super::sled_store::{PAGE, SledStore, is_owned, page, resolve, successor};
 use super::totals::Totals;
 use crate::kv::{KEY_RESERVED, ReadError};
-
-/// A change of one key: its head before and after.
-pub(super) type Change<'a> = (&'a [u8], Option<sled::IVec>, Option<Vec<u8>>);
 
 /// The place for one walk at a time.
 pub(super) struct Walk {
@@ -44,11 +41,11 @@ impl Walk {
     pub(super) fn follow(&self, changes: &[Change<'_>]) {
         let mut progress = lock(&self.progress);
         let Some(Progress { passed, seen }) = progress.as_mut() else { return };
-        for (_, old, new) in changes.iter().filter(|(key, ..)| *key < passed.as_slice()) {
-            if let Some(head) = old {
+        for change in changes.iter().filter(|change| change.key < passed.as_slice()) {
+            if let Some(head) = &change.old {
                 seen.remove(head);
             }
-            if let Some(head) = new {
+            if let Some(head) = &change.new {
                 seen.add(head);
             }
         }
@@ -57,7 +54,7 @@ impl Walk {
     /// Reads and checks every entry; whether they add up to the totals.
     pub(super) fn verify(
         &self,
-        store: &SledStore,
+        store: &DiskStore,
         report: &mut VerifyReport,
     ) -> Result<bool, Fault> {
         let _turn = lock(&self.turn);
@@ -67,9 +64,10 @@ impl Walk {
         complete
     }
 
-    fn walk(&self, store: &SledStore, report: &mut VerifyReport) -> Result<bool, Fault> {
+    fn walk(&self, store: &DiskStore, report: &mut VerifyReport) -> Result<bool, Fault> {
         let engine = &store.parts().engine;
         let mut from = Vec::new();
+        let mut all_found = true;
         loop {
             let gate = store.reading();
             let page = page(engine, &from)?;
@@ -80,6 +78,8 @@ impl Walk {
                     continue;
                 }
                 report.keys += 1;
+                all_found &= engine.checks_pages()
+                    || engine.get(key)?.as_deref().is_some_and(|found| found == &**entry);
                 progress.iter_mut().for_each(|progress| progress.seen.add(entry));
                 match resolve(engine, key, entry) {
                     Ok(value) => report.bytes += value.len() as u64,
@@ -94,7 +94,10 @@ impl Walk {
             }
             match page.last() {
                 Some((key, _)) if page.len() == PAGE => from = successor(key),
-                _ => return Ok(progress.as_ref().is_some_and(|at| at.seen == gate.totals)),
+                _ => {
+                    let adds_up = progress.as_ref().is_some_and(|at| at.seen == gate.totals);
+                    return Ok(adds_up && all_found);
+                }
             }
             progress.iter_mut().for_each(|progress| progress.passed.clone_from(&from));
         }

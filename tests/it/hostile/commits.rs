@@ -59,9 +59,11 @@ impl Parts {
         let network = scene.roster().network_id();
         let message =
             [b"concord commit v1".as_slice(), network.as_bytes(), &hash(&header)].concat();
-        let mut bytes = with_length(&header);
+        // What follows from note and items does not travel.
+        let mut bytes = with_length(&self.head);
         bytes.extend(forger.signature(&message));
         bytes.extend(with_length(&self.note));
+        bytes.extend(leb128(self.items.len() as u64));
         self.items.iter().for_each(|item| bytes.extend(with_length(item)));
         bytes
     }

@@ -2,14 +2,25 @@
 //! after a crash.
 
 use node::kv::{Op, Pair, View};
-use node::store::{SledStore, Store, StoreOptions};
+use node::store::{DiskStore, EngineKind, Store, StoreOptions};
 
 /// Every commit rewrites one of so few documents, so that most writes replace a value.
 const DOCUMENTS: u64 = 50;
 /// Commits older than this many are deleted by later ones.
 const KEPT: u64 = 400;
 
-pub(super) const OPTIONS: StoreOptions = StoreOptions { cache_bytes: 16 << 20, flush_every_ms: 50 };
+/// How the stores of these tests are opened.
+pub(super) const fn options(engine: EngineKind) -> StoreOptions {
+    StoreOptions { engine: Some(engine), cache_bytes: 16 << 20, flush_every_ms: 50 }
+}
+
+/// Tells a writing process its engine.
+pub(super) const ENGINE: &str = "CONCORD_CRASH_ENGINE";
+
+/// The engine of this writing process.
+pub(super) fn engine() -> EngineKind {
+    std::env::var(ENGINE).unwrap().parse().unwrap()
+}
 
 /// Content that follows from the number of the commit; every seventh is long enough for chunks.
 fn content(kind: u8, commit: u64) -> Vec<u8> {
@@ -44,12 +55,12 @@ fn number_in(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes[..8].try_into().unwrap())
 }
 
-pub(super) fn position(store: &SledStore) -> u64 {
+pub(super) fn position(store: &DiskStore) -> u64 {
     store.last(b"f").unwrap().map_or(0, |(key, _)| number_in(&key[1..]))
 }
 
 /// Everything that must hold after a crash when `acknowledged` was the last number the writer named.
-pub(super) fn check(store: &SledStore, acknowledged: u64) -> u64 {
+pub(super) fn check(store: &DiskStore, acknowledged: u64) -> u64 {
     let last = position(store);
     assert!(last >= acknowledged, "{acknowledged} was acknowledged, the store ends at {last}");
     let all = |prefix: &[u8]| -> Vec<Pair> { store.scan(prefix, b"", usize::MAX).unwrap() };

@@ -10,9 +10,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use node::kv::Op;
-use node::store::{Mark, SledStore, Store, Watermark};
+use node::store::{DiskStore, EngineKind, Mark, Store, Watermark};
 
-use super::commits::{OPTIONS, check, commit, position};
+use super::commits::{ENGINE, check, commit, engine, options, position};
 
 /// Tells the test binary that it is the writer, and where its store is.
 const WRITER_DIR: &str = "CONCORD_STORE_CRASH_DIR";
@@ -27,7 +27,7 @@ fn kills() -> u64 {
 fn writer() {
     let Some(dir) = std::env::var_os(WRITER_DIR) else { return };
     let dir = Path::new(&dir);
-    let (store, _) = SledStore::open(&dir.join("store"), &OPTIONS).unwrap();
+    let (store, _) = DiskStore::open(&dir.join("store"), &options(engine())).unwrap();
     let mut watermark = Watermark::load(&dir.join("watermark")).unwrap();
     let mut out = std::io::stdout().lock();
     let mut next = position(&store) + 1;
@@ -48,10 +48,11 @@ fn writer() {
 }
 
 /// Starts the writer; its acknowledgements come through the channel.
-fn start(dir: &Path) -> (Child, Receiver<u64>) {
+fn start(dir: &Path, engine: EngineKind) -> (Child, Receiver<u64>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store_crash::kill::writer", "--nocapture", "--test-threads=1"])
         .env(WRITER_DIR, dir)
+        .env(ENGINE, engine.name())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
         .spawn()
@@ -69,14 +70,23 @@ fn start(dir: &Path) -> (Child, Receiver<u64>) {
 }
 
 #[test]
-fn a_killed_writer_loses_nothing_it_acknowledged() {
+fn a_killed_writer_on_sled_loses_nothing_it_acknowledged() {
+    kill_again_and_again(EngineKind::Sled);
+}
+
+#[test]
+fn a_killed_writer_on_redb_loses_nothing_it_acknowledged() {
+    kill_again_and_again(EngineKind::Redb);
+}
+
+fn kill_again_and_again(engine: EngineKind) {
     let dir = tempfile::TempDir::new().unwrap();
     let mut random = u64::from(std::process::id());
     let (mut reached, mut acknowledged) = (0_u64, 0);
     for round in 0..kills() {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let (mut child, acknowledgements) = start(dir.path());
+        let (mut child, acknowledgements) = start(dir.path(), engine);
         if round % 4 != 3 {
             // Else the kill comes at any moment of the start, as likely as not while it opens the store.
             let first = acknowledgements.recv_timeout(Duration::from_secs(60)).unwrap();
@@ -91,7 +101,7 @@ fn a_killed_writer_loses_nothing_it_acknowledged() {
         child.wait().unwrap();
         acknowledged = acknowledgements.iter().fold(acknowledged, u64::max);
 
-        let (store, _) = SledStore::open(&dir.path().join("store"), &OPTIONS).unwrap();
+        let (store, _) = DiskStore::open(&dir.path().join("store"), &options(engine)).unwrap();
         reached = check(&store, acknowledged);
         let watermark = Watermark::load(&dir.path().join("watermark")).unwrap();
         watermark.check(store.id(), reached).unwrap();

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use node::kv::Op;
-use node::store::{Mark, OpenError, SledStore, Store, StoreOptions, Watermark};
+use node::store::{DiskStore, EngineKind, Mark, OpenError, Store, StoreOptions, Watermark};
 use tempfile::TempDir;
 
 use self::disk::{Disk, Event, Kept};
-use super::commits::{OPTIONS, check, commit, position};
+use super::commits::{ENGINE, check, commit, engine, options, position};
 
 /// Tells the test binary that it is the writer, and where it writes.
 const WRITER_DIR: &str = "CONCORD_POWER_DIR";
@@ -32,15 +32,15 @@ fn writer() {
     let dir = PathBuf::from(dir);
     write(&dir, 12);
     write(&dir, 24);
-    SledStore::compact_dir(&dir.join(STORE), &OPTIONS).unwrap();
+    DiskStore::compact_dir(&dir.join(STORE), &options(engine())).unwrap();
     write(&dir, 36);
 }
 
 /// Opens the store and writes commits up to this one.
 fn write(dir: &Path, last: u64) {
-    // The engine's own timer would make every trace another one.
-    let options = StoreOptions { flush_every_ms: 3_600_000, ..OPTIONS };
-    let (store, _) = SledStore::open(&dir.join(STORE), &options).unwrap();
+    // The timer of sled would make every trace another one.
+    let options = StoreOptions { flush_every_ms: 3_600_000, ..options(engine()) };
+    let (store, _) = DiskStore::open(&dir.join(STORE), &options).unwrap();
     let mut watermark = Watermark::load(&dir.join(WATERMARK)).unwrap();
     for next in position(&store) + 1..=last {
         // Every third is not durable until the next one is.
@@ -59,7 +59,7 @@ fn write(dir: &Path, last: u64) {
 }
 
 /// Runs the writer and gives what it did.
-fn trace() -> Vec<Event> {
+fn trace(engine: EngineKind) -> Vec<Event> {
     let dir = TempDir::new().unwrap();
     let library = dir.path().join("trace.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/it/store_crash/power/trace.c");
@@ -75,6 +75,7 @@ fn trace() -> Vec<Event> {
     let writer = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store_crash::power::writer", "--test-threads=1"])
         .env(WRITER_DIR, &written)
+        .env(ENGINE, engine.name())
         .env("LD_PRELOAD", &library)
         .env("CONCORD_TRACE_DIR", &written)
         .env("CONCORD_TRACE", &entries)
@@ -119,10 +120,15 @@ struct Tally {
 }
 
 /// Opens what a cut leaves; nothing acknowledged may be missing, and nothing half there.
-fn cut(disk: &Disk, kept: Kept, acknowledged: u64, tally: &mut Tally) -> Result<(), String> {
+fn cut(
+    engine: EngineKind,
+    (disk, kept): (&Disk, Kept),
+    acknowledged: u64,
+    tally: &mut Tally,
+) -> Result<(), String> {
     let dir = TempDir::new().unwrap();
     disk.cut(kept, dir.path());
-    match SledStore::open(&dir.path().join(STORE), &OPTIONS) {
+    match DiskStore::open(&dir.path().join(STORE), &options(engine)) {
         Ok((store, _)) => {
             let reached = check(&store, acknowledged);
             let watermark = Watermark::load(&dir.path().join(WATERMARK)).unwrap();
@@ -130,7 +136,9 @@ fn cut(disk: &Disk, kept: Kept, acknowledged: u64, tally: &mut Tally) -> Result<
             tally.opened += 1;
             Ok(())
         }
-        Err(error @ OpenError::Damaged { .. }) if matches!(kept, Kept::Parts(_)) => {
+        Err(error @ OpenError::Damaged { .. })
+            if matches!(kept, Kept::Parts(_)) && engine == EngineKind::Sled =>
+        {
             tally.refused += 1;
             assert!(error.to_string().contains("concord repair"), "{error}");
             Ok(())
@@ -140,10 +148,19 @@ fn cut(disk: &Disk, kept: Kept, acknowledged: u64, tally: &mut Tally) -> Result<
 }
 
 #[test]
+fn a_power_cut_at_any_moment_loses_nothing_acknowledged_on_sled() {
+    cut_at_every_moment(EngineKind::Sled);
+}
+
+#[test]
+fn a_power_cut_at_any_moment_loses_nothing_acknowledged_on_redb() {
+    cut_at_every_moment(EngineKind::Redb);
+}
+
 #[expect(clippy::print_stdout, reason = "how much was tried, for who asks with --nocapture")]
-fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
+fn cut_at_every_moment(engine: EngineKind) {
     let seeds: u64 = std::env::var("CONCORD_POWER_SEEDS").map_or(1, |seeds| seeds.parse().unwrap());
-    let events = trace();
+    let events = trace(engine);
     let mut disk = Disk::new();
     let (mut nothing, mut everything, mut parts) =
         (Tally::default(), Tally::default(), Tally::default());
@@ -157,21 +174,21 @@ fn a_power_cut_at_any_moment_loses_nothing_acknowledged() {
         };
         if event.is_sync() {
             // Between two of these nothing more is certain; just before the next most was promised.
-            cut(&disk, Kept::Nothing, acknowledged, &mut nothing)
+            cut(engine, (&disk, Kept::Nothing), acknowledged, &mut nothing)
                 .map_err(said(Kept::Nothing))
                 .unwrap();
         }
-        cut(&disk, Kept::Everything, acknowledged, &mut everything)
+        cut(engine, (&disk, Kept::Everything), acknowledged, &mut everything)
             .map_err(said(Kept::Everything))
             .unwrap();
         for seed in 0..seeds {
             let kept = Kept::Parts(seed * 1_000_003 + at);
-            cut(&disk, kept, acknowledged, &mut parts).map_err(said(kept)).unwrap();
+            cut(engine, (&disk, kept), acknowledged, &mut parts).map_err(said(kept)).unwrap();
         }
         disk.apply(event);
     }
     println!(
-        "{} moments; nothing kept {nothing:?}, everything {everything:?}, parts {parts:?}",
+        "{engine}: {} moments; nothing kept {nothing:?}, everything {everything:?}, parts {parts:?}",
         events.len()
     );
     assert!(

@@ -19,6 +19,7 @@ const IMPURE: &[&str] = &[
     "quinn",
     "rustls",
     "sled",
+    "redb",
     "axum",
     "clap",
     "ureq",
@@ -44,34 +45,58 @@ const IMPURE: &[&str] = &[
 /// Every module of `node/src/lib.rs`.
 const RULES: &[Rule] = &[
     Rule { module: "kv", names: &[], never: IMPURE },
-    Rule { module: "clock", names: &[], never: &["tokio", "quinn", "sled", "axum"] },
+    Rule { module: "clock", names: &[], never: &["tokio", "quinn", "sled", "redb", "axum"] },
     Rule { module: "replica", names: &["kv"], never: IMPURE },
-    Rule { module: "identity", names: &["replica"], never: &["tokio", "quinn", "sled", "axum"] },
+    Rule {
+        module: "identity",
+        names: &["replica"],
+        never: &["tokio", "quinn", "sled", "redb", "axum"],
+    },
     Rule { module: "store", names: &["kv"], never: &["tokio", "quinn", "axum", "async"] },
-    Rule { module: "relay", names: &[], never: &["quinn", "sled", "axum"] },
-    Rule { module: "transport", names: &["identity", "replica"], never: &["sled", "axum"] },
-    Rule { module: "handle", names: &["kv", "replica"], never: &["Replica", "sled", "quinn"] },
+    Rule { module: "relay", names: &[], never: &["quinn", "sled", "redb", "axum"] },
+    Rule { module: "transport", names: &["identity", "replica"], never: &["sled", "redb", "axum"] },
+    Rule {
+        module: "handle",
+        names: &["kv", "replica"],
+        never: &["Replica", "sled", "redb", "quinn"],
+    },
     Rule {
         module: "driver",
         names: &["clock", "handle", "identity", "kv", "replica", "store", "transport"],
-        never: &["sled", "quinn", "axum", "clap"],
+        never: &["sled", "redb", "quinn", "axum", "clap"],
     },
     Rule {
         module: "http",
         names: &["clock", "handle", "kv", "replica"],
-        never: &["Replica", "Mutex", "sled", "quinn", "clap"],
+        never: &["Replica", "Mutex", "sled", "redb", "quinn", "clap"],
     },
-    Rule { module: "import", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
-    Rule { module: "sample", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
-    Rule { module: "config", names: &[], never: &["tokio", "clap", "sled", "quinn", "axum"] },
-    Rule { module: "shutdown", names: &[], never: &["sled", "quinn", "axum", "clap"] },
+    Rule {
+        module: "import",
+        names: &[],
+        never: &["tokio", "clap", "sled", "redb", "quinn", "axum"],
+    },
+    Rule {
+        module: "sample",
+        names: &[],
+        never: &["tokio", "clap", "sled", "redb", "quinn", "axum"],
+    },
+    Rule {
+        module: "config",
+        names: &[],
+        never: &["tokio", "clap", "sled", "redb", "quinn", "axum"],
+    },
+    Rule { module: "shutdown", names: &[], never: &["sled", "redb", "quinn", "axum", "clap"] },
     Rule { module: "simulation", names: &["identity", "kv", "replica"], never: IMPURE },
     Rule {
         module: "bench",
         names: &["clock", "driver", "handle", "identity", "kv", "replica", "store", "transport"],
-        never: &["sled", "quinn", "axum", "clap"],
+        never: &["sled", "redb", "quinn", "axum", "clap"],
     },
-    Rule { module: "telemetry", names: &["config"], never: &["tokio", "sled", "quinn", "axum"] },
+    Rule {
+        module: "telemetry",
+        names: &["config"],
+        never: &["tokio", "sled", "redb", "quinn", "axum"],
+    },
     Rule {
         module: "cli",
         names: &[
@@ -93,9 +118,9 @@ const RULES: &[Rule] = &[
             "telemetry",
             "transport",
         ],
-        never: &["automerge", "sled", "quinn", "rustls"],
+        never: &["automerge", "sled", "redb", "quinn", "rustls"],
     },
-    Rule { module: "main", names: &[], never: &["tokio", "quinn", "sled", "axum", "clap"] },
+    Rule { module: "main", names: &[], never: &["tokio", "quinn", "sled", "redb", "axum", "clap"] },
     Rule { module: "lib", names: &[], never: IMPURE },
 ];
 
@@ -103,6 +128,7 @@ const RULES: &[Rule] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("automerge", &["crdt-model/src/document"]),
     ("sled", &["node/src/store"]),
+    ("redb", &["node/src/store"]),
     ("crossbeam_epoch", &["node/src/store"]),
     ("quinn", &["node/src/transport"]),
     ("rustls", &["node/src/transport"]),

@@ -52,7 +52,9 @@ pub(super) const ATTACKS: &[HostileChange] = &[
         Some(bytes)
     }),
     attack("two changes", Code::TrailingBytes, |scene| Some(scene.honest()?.repeat(2))),
-    attack("document", Code::ChunkKind, |scene| Some(scene.document.automerge_bytes())),
+    attack("document", Code::ChunkKind, |scene| {
+        Some(scene.document.stored.automerge().ok()?.save())
+    }),
     attack("document bomb", Code::ChunkKind, |_| {
         // Columns that inflate or expand: the kind is refused before anything is read.
         Some(chunk(0, &run(MILLION, &[1]).repeat(1000)))
@@ -66,8 +68,8 @@ pub(super) const ATTACKS: &[HostileChange] = &[
             .and_then(|bytes| Some(Change::try_from(bytes.as_slice()).ok()?.bytes().to_vec()))
     }),
     attack("bundle", Code::ChunkKind, |scene| {
-        let hashes = scene.document.inner.get_heads();
-        Some(scene.document.inner.bundle(hashes).ok()?.bytes().to_vec())
+        let plain = scene.document.stored.automerge().ok()?;
+        Some(plain.bundle(plain.get_heads()).ok()?.bytes().to_vec())
     }),
     attack("chunk of no known kind", Code::ChunkKind, |scene| {
         scene.raw(|raw| {
@@ -388,6 +390,6 @@ pub(super) const ATTACKS: &[HostileChange] = &[
         let mut content = Content::decode(&scene.honest()?).ok()?;
         let victim = super::operations::some_operation(scene)?;
         content.puts[0].replaces = vec![victim, victim];
-        content.encode().ok().map(|change| change.raw_bytes().to_vec())
+        Some(content.encode())
     }),
 ];

@@ -8,7 +8,6 @@ use automerge::{ActorId, ChangeHash, ExpandedChange, ObjType, ScalarValue};
 use super::{HostileChange, Scene, attack};
 use crate::document::QuarantineCode as Code;
 use crate::document::change::OpId;
-use crate::document::registers::registers;
 use crate::version::Version;
 
 pub(super) const ATTACKS: &[HostileChange] = &[
@@ -318,9 +317,8 @@ pub(super) fn some_operation(scene: &Scene<'_>) -> Option<OpId> {
 }
 
 fn some_register(scene: &Scene<'_>) -> Option<(String, OpId)> {
-    let registers = registers(&scene.document.inner, None).ok()?;
-    let (key, visible) = registers.into_iter().next()?;
-    Some((key, visible.first()?.0))
+    let (key, visible) = scene.document.registers.iter().next()?;
+    Some((key.to_string(), visible.first()?.0))
 }
 
 fn legacy(id: OpId) -> LegacyOpId {

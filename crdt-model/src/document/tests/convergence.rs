@@ -68,7 +68,8 @@ impl Node {
 
     fn take(&mut self, commit: &Commit) {
         let seen = |earlier: &CommitRef| commit.follows.contains(earlier);
-        self.document = self.document.admit_seen(&commit.author, &commit.change, &seen).unwrap();
+        self.document =
+            self.document.admit_seen(&commit.author, &commit.change, &seen).unwrap().document;
         self.commits.push(commit.clone());
         let held = self.commits.iter().map(|held| held.author.commit).collect();
         self.versions.push((self.document.version(), held));
@@ -228,5 +229,6 @@ proptest! {
         }
         let loaded = CustomerDocument::load(&shuffled.save()).unwrap();
         prop_assert_eq!(loaded.claims(), claims);
+        assert_is_what_automerge_reads(&shuffled);
     }
 }

@@ -120,7 +120,7 @@ fn altered(alter: impl FnOnce(&mut Content, &CustomerDocument)) -> Result<(), Re
     let honest = document.propose(&author(3, 1), &[edit(LEGAL, "C")], Some(&seen)).unwrap();
     let mut content = Content::decode(&honest.unwrap()).unwrap();
     alter(&mut content, &document);
-    let bytes = content.encode().unwrap().raw_bytes().to_vec();
+    let bytes = content.encode();
     document.admit(&author(3, 1), &bytes).map(drop)
 }
 
@@ -140,8 +140,8 @@ fn what_a_writer_claims_to_have_seen_is_checked() {
     assert_eq!(words, Err(QuarantineCode::WrongMessage.into()));
     // It replaces B, which its author says not to have seen.
     let unseen = altered(|content, document| {
-        let visible = register(&document.inner, LEGAL, None).unwrap();
-        content.puts[0].replaces = visible.into_iter().map(|(id, _)| id).collect();
+        let visible = document.registers.visible(&key(LEGAL)).iter();
+        content.puts[0].replaces = visible.map(|(id, _)| *id).collect();
     });
     assert_eq!(unseen, Err(QuarantineCode::UnknownPredecessor.into()));
 }

@@ -74,7 +74,7 @@ struct Network {
 
 fn admit(document: &CustomerDocument, commit: &Commit) -> CustomerDocument {
     let seen = |earlier: &CommitRef| commit.follows.contains(earlier);
-    document.admit_seen(&commit.author, &commit.change, &seen).unwrap()
+    document.admit_seen(&commit.author, &commit.change, &seen).unwrap().document
 }
 
 impl Network {

@@ -146,7 +146,7 @@ fn admit(document: &CustomerDocument, history: &History, commit: usize) -> Custo
     let Sent { author, change } = &history.sent[commit];
     let held = &history.commits[commit].held;
     let seen = |of: &CommitRef| held.iter().any(|one| history.sent[*one].author.commit == *of);
-    document.admit_seen(author, change, &seen).unwrap()
+    document.admit_seen(author, change, &seen).unwrap().document
 }
 
 fn assertion(path: usize, says: Says) -> Assertion {

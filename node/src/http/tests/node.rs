@@ -128,6 +128,11 @@ fn run(config: Config) -> Handle {
                 Command::AdoptRoster(roster, reply) => {
                     (Event::AdoptRoster { ticket, roster }, Reply::Roster(reply))
                 }
+                Command::AwaitSites { reply, .. } => {
+                    let own = replica.newest_own();
+                    let _ = reply.send(own.map_or(0, |own| replica.sites_holding(&own)));
+                    continue;
+                }
             };
             let mut answered = None;
             for action in replica.handle(now(), event, &store) {

@@ -158,8 +158,7 @@ fn set_aside(batch: &mut Batch<'_>, void: &Void) -> Result<(), ReadError> {
     let at = header.commit();
     let hash: Hash = commit.signed.hash();
     batch.put(layout::aside_key(&at, &hash), commit.encode());
-    let mut gone = vec![layout::commit_key(&at)];
-    gone.extend((0..).zip(&commit.items).map(|(index, _)| layout::item_key(&at, index)));
+    let mut gone = vec![layout::commit_key(&at), layout::items_key(&at)];
     gone.extend(commit.records().map(|(record, _)| layout::history_key(&record, *position)));
     gone.extend(causality::notes(header).filter_map(|op| match op {
         Op::Put(key, _) => Some(key),

@@ -1,6 +1,6 @@
 //! Bytes in and out: what is written reads back, and no bytes at all bring a node down.
 
-use crdt_model::id::LogId;
+use crdt_model::id::{CommitRef, LogId};
 use proptest::prelude::*;
 
 use super::net::{Forger, Net, block, heads, member, network_key, record, roster_of};
@@ -47,8 +47,13 @@ fn frame() -> impl Strategy<Value = Frame> {
             let (version_min, version_max) = versions;
             Frame::Hello(Hello { version_min, version_max, network, clock_ms, digests })
         }),
-        (any::<u64>(), digests())
-            .prop_map(|(clock_ms, digests)| { Frame::Heartbeat(Heartbeat { clock_ms, digests }) }),
+        (any::<u64>(), digests(), any::<Option<([u8; 16], u64)>>()).prop_map(
+            |(clock_ms, digests, newest)| {
+                let newest =
+                    newest.map(|(log, seq)| CommitRef { log: LogId::from_bytes(log), seq });
+                Frame::Heartbeat(Heartbeat { clock_ms, digests, newest })
+            }
+        ),
         prop::collection::vec(any::<[u8; 8]>(), 0..5).prop_map(Frame::Linked),
         prop::collection::vec(told(), 0..5).prop_map(|mut told| {
             told.sort_by_key(|entry| entry.log);
@@ -201,7 +206,7 @@ proptest! {
         let first = forger.commit(&heads(&net, 1), Vec::new());
         let told: Vec<ToldLog> = net.nodes[0].replica.history().vector.told();
         let digests = Digests { roster_height: 9, control: [0; 32], history: [0; 32], golden: [0; 32], rules: [0; 8] };
-        let beat = Heartbeat { clock_ms: 5, digests };
+        let beat = Heartbeat { clock_ms: 5, digests, newest: None };
         let frames = [
             block(&[first]),
             Frame::Vector(told).encode(),

@@ -67,7 +67,7 @@ fn a_peer_without_a_common_version_is_turned_away() {
 
 #[test]
 fn nothing_is_taken_before_the_hello() {
-    let beat = Heartbeat { clock_ms: 1, digests: digests() };
+    let beat = Heartbeat { clock_ms: 1, digests: digests(), newest: None };
     let frames = [
         Frame::Heartbeat(beat),
         Frame::Vector(Vec::new()),
@@ -207,7 +207,7 @@ fn a_clock_that_is_set_back_by_an_hour_stops_no_timer() {
     net.settle();
     net.now_ms += STALL_MS;
     let digests = Digests { history: [2; 32], ..net.nodes[0].replica.digests() };
-    let beat = Heartbeat { clock_ms: net.now_ms, digests };
+    let beat = Heartbeat { clock_ms: net.now_ms, digests, newest: None };
     let said = net.inject(link, 0, Frame::Heartbeat(beat).encode());
     assert!(said.iter().any(|said| said.starts_with("to b: vector")), "{said:?}");
     // The peer's clock did not step: what it said before is still right.
@@ -224,7 +224,7 @@ fn two_alarms_that_take_turns_are_told_once_each() {
     let control = Digests { control: [0; 32], ..ours };
     let mut told = Vec::new();
     for digests in [golden, control, golden, control] {
-        let beat = Heartbeat { clock_ms: net.now_ms, digests };
+        let beat = Heartbeat { clock_ms: net.now_ms, digests, newest: None };
         told.extend(net.inject(link, 0, Frame::Heartbeat(beat).encode()));
     }
     told.retain(|said| said.starts_with("alarm"));

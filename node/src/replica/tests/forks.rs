@@ -4,11 +4,14 @@
 use crdt_model::document::{ClaimEdit, CustomerDocument};
 use crdt_model::id::{CommitRef, RecordId};
 
+use super::backups::{assert_restores, end, segment};
 use super::net::{Forger, NAMES, Net, block, heads, member_keys, record, roster_of, stated};
+use crate::kv::Op;
 use crate::replica::commit::{Commit, Head, Opening};
 use crate::replica::event::LinkId;
 use crate::replica::fork::ForkProof;
 use crate::replica::frame::{Digests, Frame, Hello};
+use crate::replica::layout;
 use crate::replica::limits::BRANCH_HEADERS_MAX;
 use crate::replica::records::Records;
 use crate::replica::roster::Signer;
@@ -183,6 +186,44 @@ fn who_hears_of_the_fork_first_takes_neither_branch() {
     give(&mut net, 1, &[b2]);
     meet_all(&mut net);
     assert_ended(&net, &left, 2);
+}
+
+#[test]
+fn a_backup_from_before_and_after_a_fork_restores_the_history_without_the_branches() {
+    let (mut net, [mut left, mut right]) = scene();
+    let (a2, b2) = (says(&mut left, record(2), "left"), says(&mut right, record(3), "right"));
+    give(&mut net, 0, &[a2]);
+    give(&mut net, 1, &[b2]);
+    net.set(0, record(2), &[("x/phone", "1")]);
+    let first = segment(&mut net, 0, None);
+    meet_all(&mut net);
+    let second = segment(&mut net, 0, end(&first).1);
+    let alone = segment(&mut net, 0, None);
+    assert_restores(&mut net, 0, vec![first, second]);
+    assert_restores(&mut net, 0, vec![alone]);
+    assert_eq!(net.shown(0, &record(2)), ["x/phone=1"]);
+    assert_eq!(Records::new(&net.nodes[0].store).set_aside(&left.log).unwrap().len(), 1);
+}
+
+#[test]
+fn a_stored_proof_that_proves_nothing_is_found() {
+    let (mut net, [mut left, mut right]) = scene();
+    let (a2, b2) = (says(&mut left, record(2), "left"), says(&mut right, record(3), "right"));
+    give(&mut net, 0, &[a2]);
+    give(&mut net, 1, &[b2]);
+    meet_all(&mut net);
+    net.assert_sound(0);
+    let key = layout::fork_key(&left.log);
+    let mut forged = Records::new(&net.nodes[0].store).fork(&left.log).unwrap().unwrap();
+    forged.opening.nonce ^= 1;
+    for (value, why) in [
+        (forged.encode(), "the log is not that of the author named"),
+        (b"garbage".to_vec(), "is damaged"),
+    ] {
+        net.nodes[0].store.apply(&[Op::Put(key.clone(), value)]);
+        let problems = net.problems(0);
+        assert!(problems.iter().any(|problem| problem.ends_with(why)), "{problems:?}");
+    }
 }
 
 #[test]

@@ -175,8 +175,10 @@ fn an_item_that_the_header_does_not_name() {
     let (mut net, link, mut forger) = scene();
     let mut commit = honest(&mut forger, 10);
     commit.items[0][20] ^= 1;
-    let reason = "close a: a frame cannot be decoded: an unknown version, kind or flag";
-    assert_refused(&mut net, link, &commit, &[reason]);
+    // Its hash does not travel: the receiver makes another header than the one that was signed.
+    let at = commit.signed.header.commit();
+    let reason = format!("close a: commit {at} is refused: its signature is not its author's");
+    assert_refused(&mut net, link, &commit, &[&reason]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn a_golden_record_of_nobody() {
 
 #[test]
 fn a_missing_item() {
-    let problems = after(|net| vec![Op::Delete(first_key(net, layout::ITEM))]);
+    let problems = after(|net| vec![Op::Delete(first_key(net, layout::ITEMS))]);
     assert!(problems.iter().any(|problem| problem.ends_with("is damaged")), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.contains("cannot be built")), "{problems:?}");
 }

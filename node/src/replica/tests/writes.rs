@@ -147,7 +147,7 @@ fn a_clock_that_two_peers_call_wrong_refuses_writes() {
     net.meet(0, 1);
     net.meet(0, 2);
     // Node a lives six minutes ahead of both.
-    net.now_ms = START_MS;
+    net.now_ms = START_MS + HEARTBEAT_MS;
     for at in [1, 2] {
         let said = net.event(at, crate::replica::event::Event::Tick);
         assert!(said.contains(&"to a: heartbeat".to_owned()), "{said:?}");
@@ -181,7 +181,7 @@ fn one_wrong_clock_in_a_network_of_three_stops_nobody_else() {
         net.meet(0, 1);
         let link = net.meet(0, 2);
         let digests = net.nodes[2].replica.digests();
-        let beat = Heartbeat { clock_ms: wrong, digests };
+        let beat = Heartbeat { clock_ms: wrong, digests, newest: None };
         net.inject(link, 0, Frame::Heartbeat(beat).encode());
         let written = net.write(0, request(0, record(1), &[("x/name", "A")]));
         assert!(written.is_ok(), "{wrong}: {written:?}");
@@ -200,6 +200,7 @@ fn a_clock_counts_as_long_as_there_is_a_link() {
         let beat = Heartbeat {
             clock_ms: net.now_ms + 6 * 60_000,
             digests: net.nodes[at].replica.digests(),
+            newest: None,
         };
         net.inject(link, 0, Frame::Heartbeat(beat).encode());
     }

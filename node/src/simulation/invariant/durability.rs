@@ -6,6 +6,7 @@ use crdt_model::id::CommitRef;
 
 use super::{EndNode, Invariant, Seen, Verdict};
 use crate::kv::{Memory, View as _};
+use crate::replica::commit::Commit;
 use crate::replica::frame::Frame;
 use crate::replica::layout;
 
@@ -51,9 +52,14 @@ impl Invariant for Durability {
             Seen::Sent { node, frame, disk, .. } if !self.hostile.contains(node) => {
                 // Only blocks of commits say what is held; the first byte tells them.
                 let Ok(Frame::Commits(commits)) = Frame::decode(frame) else { return Ok(()) };
-                let at = commits.iter().map(|commit| commit.signed.header.commit());
-                let loose = at.into_iter().find(|at| !disk.holds(&layout::commit_key(at)));
-                if let Some(at) = loose {
+                // One that a fork made void while it waited for the disk is durable, too: set aside.
+                let is_durable = |commit: &&Commit| {
+                    let at = commit.signed.header.commit();
+                    disk.holds(&layout::commit_key(&at))
+                        || disk.holds(&layout::aside_key(&at, &commit.signed.hash()))
+                };
+                if let Some(loose) = commits.iter().find(|commit| !is_durable(commit)) {
+                    let at = loose.signed.header.commit();
                     return Err(format!("it sent commit {at} before it was durable"));
                 }
             }

@@ -2,9 +2,16 @@
 
 use super::*;
 
-#[test]
-fn damaged_bytes_are_never_served() {
-    let dir = TempDir::new().unwrap();
+on_each_engine! {
+    damaged_bytes_are_never_served,
+    a_missing_chunk_and_a_swapped_value_are_damage_and_a_new_value_repairs,
+    a_flipped_bit_in_the_log_is_refused_or_noticed,
+    entries_that_vanish_or_appear_are_noticed,
+    a_cut_or_deleted_log_is_behind_its_watermark,
+}
+
+fn damaged_bytes_are_never_served(engine: EngineKind) {
+    let dir = Site::new(engine);
     let store = open(&dir);
     store.apply(&[put(b"a", b"1"), put(b"b", &bytes(1, 10_000)), put(b"c", b"3")], true).unwrap();
     let chunk = value::chunk_key(b"b", 1);
@@ -14,10 +21,10 @@ fn damaged_bytes_are_never_served() {
         for (at, bit) in [(0, 1), (0, 3), (5, 0), (17, 7)] {
             let mut original = None;
             raw(&dir, |db| {
-                let mut entry = db.get(key).unwrap().unwrap().to_vec();
+                let mut entry = db.get(key);
                 original = Some(entry.clone());
                 entry[at] ^= 1 << bit;
-                db.insert(key, entry).unwrap();
+                db.insert(key, entry);
             });
             let owner: &[u8] = if key == chunk { b"b" } else { key };
             let store = open(&dir);
@@ -31,23 +38,22 @@ fn damaged_bytes_are_never_served() {
             fs::remove_dir_all(copy).unwrap();
             assert!(store.get(if owner == b"a" { b"c" } else { b"a" }).is_ok());
             drop(store);
-            raw(&dir, |db| drop(db.insert(key, original.unwrap()).unwrap()));
+            raw(&dir, |db| db.insert(key, original.unwrap()));
         }
     }
     assert!(open(&dir).verify().unwrap().is_sound());
 }
 
-#[test]
-fn a_missing_chunk_and_a_swapped_value_are_damage_and_a_new_value_repairs() {
-    let dir = TempDir::new().unwrap();
+fn a_missing_chunk_and_a_swapped_value_are_damage_and_a_new_value_repairs(engine: EngineKind) {
+    let dir = Site::new(engine);
     let store = open(&dir);
     store.apply(&[put(b"a", b"1"), put(b"b", b"2"), put(b"big", &bytes(1, 10_000))], true).unwrap();
     drop(store);
     raw(&dir, |db| {
-        let b = db.get(b"b").unwrap().unwrap();
-        db.insert(b"a", b).unwrap();
-        db.remove(value::chunk_key(b"big", 2)).unwrap();
-        db.insert(value::chunk_key(b"gone", 0), b"rest").unwrap();
+        let b = db.get(b"b");
+        db.insert(b"a", b);
+        db.remove(value::chunk_key(b"big", 2));
+        db.insert(value::chunk_key(b"gone", 0), b"rest");
     });
     let store = open(&dir);
     let report = store.verify().unwrap();
@@ -58,24 +64,24 @@ fn a_missing_chunk_and_a_swapped_value_are_damage_and_a_new_value_repairs() {
 }
 
 /// A flipped bit in the engine's log: refused, noticed by the walk, behind the watermark, or harmless.
-#[test]
-fn a_flipped_bit_in_the_log_is_refused_or_noticed() {
-    let closed = filled(2_000);
+fn a_flipped_bit_in_the_log_is_refused_or_noticed(engine: EngineKind) {
+    let closed = filled(engine, 2_000);
     let mut met = 0;
-    for n in 0..24 {
-        let dir = TempDir::new().unwrap();
-        fs::create_dir_all(engine_file(&dir, "blobs")).unwrap();
-        for file in fs::read_dir(closed.path().join(ENGINE_DIR)).unwrap().map(Result::unwrap) {
+    // CONCORD_FLIPS=400 for longer.
+    let flips = std::env::var("CONCORD_FLIPS").map_or(24, |flips| flips.parse().unwrap());
+    for n in 0..flips {
+        let dir = Site::new(engine);
+        fs::create_dir_all(dir.files()).unwrap();
+        for file in fs::read_dir(closed.files()).unwrap().map(Result::unwrap) {
             if file.metadata().unwrap().is_file() {
-                fs::copy(file.path(), engine_file(&dir, file.file_name().to_str().unwrap()))
-                    .unwrap();
+                fs::copy(file.path(), dir.files().join(file.file_name())).unwrap();
             }
         }
-        let mut log = fs::read(engine_file(&dir, "db")).unwrap();
-        let at = log.len() * (2 * n + 1) / 48;
+        let mut log = fs::read(dir.main_file()).unwrap();
+        let at = log.len() * (2 * n + 1) / (2 * flips);
         log[at] ^= 4;
-        fs::write(engine_file(&dir, "db"), log).unwrap();
-        match SledStore::open(dir.path(), &options()) {
+        fs::write(dir.main_file(), log).unwrap();
+        match DiskStore::open(dir.path(), &options(engine)) {
             Err(OpenError::Damaged { .. }) => met += 1,
             Err(other) => panic!("{other}"),
             Ok((store, _)) => met += u32::from(is_noticed(&store, at)),
@@ -85,7 +91,7 @@ fn a_flipped_bit_in_the_log_is_refused_or_noticed() {
 }
 
 /// Whether something tells that a store of [`filled`] is damaged; it must, when anything is missing.
-fn is_noticed(store: &SledStore, at: usize) -> bool {
+fn is_noticed(store: &DiskStore, at: usize) -> bool {
     let behind =
         store.last(b"f").map_or(true, |last| last.is_none_or(|(key, _)| key < feed(2_000)));
     let noticed = behind || !store.verify().is_ok_and(|report| report.is_sound());
@@ -100,10 +106,9 @@ fn is_noticed(store: &SledStore, at: usize) -> bool {
     noticed
 }
 
-#[test]
-fn entries_that_vanish_or_appear_are_noticed() {
-    let dir = filled(300);
-    raw(&dir, |db| drop(db.remove(feed(150)).unwrap()));
+fn entries_that_vanish_or_appear_are_noticed(engine: EngineKind) {
+    let dir = filled(engine, 300);
+    raw(&dir, |db| db.remove(feed(150)));
     let store = open(&dir);
     let report = store.verify().unwrap();
     assert!(!report.complete && report.damaged == 0 && position(&store) == 300, "{report:?}");
@@ -114,16 +119,15 @@ fn entries_that_vanish_or_appear_are_noticed() {
     assert!(!store.verify().unwrap().complete);
     drop(store);
     let other = value::encode_head(&feed(7), b"of an earlier time");
-    raw(&dir, |db| drop(db.insert(feed(7), other).unwrap()));
+    raw(&dir, |db| db.insert(feed(7), other));
     assert!(!open(&dir).verify().unwrap().complete);
-    raw(&dir, |db| drop(db.remove(totals::TOTALS_KEY).unwrap()));
+    raw(&dir, |db| db.remove(totals::TOTALS_KEY));
     assert!(matches!(refused(&dir), OpenError::Damaged { .. }));
 }
 
-#[test]
-fn a_cut_or_deleted_log_is_behind_its_watermark() {
+fn a_cut_or_deleted_log_is_behind_its_watermark(engine: EngineKind) {
     for cut in ["half", "empty", "deleted", "directory"] {
-        let dir = filled(1_000);
+        let dir = filled(engine, 1_000);
         let store = open(&dir);
         let path = dir.path().join("watermark");
         let mut watermark = Watermark::load(&path).unwrap();
@@ -132,17 +136,17 @@ fn a_cut_or_deleted_log_is_behind_its_watermark() {
             .unwrap();
         let id = store.id();
         drop(store);
-        let db = engine_file(&dir, "db");
+        let db = dir.main_file();
         let size = fs::metadata(&db).unwrap().len();
         let log = fs::File::options().write(true).open(&db).unwrap();
         match cut {
             "half" => log.set_len(size / 2).unwrap(),
             "empty" => log.set_len(0).unwrap(),
             "deleted" => fs::remove_file(&db).unwrap(),
-            _ => fs::remove_dir_all(dir.path().join(ENGINE_DIR)).unwrap(),
+            _ => fs::remove_dir_all(dir.files()).unwrap(),
         }
         let watermark = Watermark::load(&path).unwrap();
-        match SledStore::open(dir.path(), &options()) {
+        match DiskStore::open(dir.path(), &options(engine)) {
             Err(OpenError::Damaged { .. }) => assert_eq!(cut, "half"),
             Err(other) => panic!("{cut}: {other}"),
             Ok((store, _)) => {

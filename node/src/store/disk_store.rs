@@ -1,5 +1,5 @@
-//! The store on sled: values checked and chunked, one batch at a time. Readers are never in the middle of
-//! one, and see it only when it is durable.
+//! The store on an engine: values checked and chunked, one batch at a time. Readers are never in the middle
+//! of one, and see it only when it is durable. Everything here is the same for each engine.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::compact;
-use super::engine::{Engine, Fault, count_blobs, disk_bytes};
+use super::engine::{
+    Batch, Bytes, Engine, EngineKind, Entry, Fault, count_blobs, disk_bytes, engine_dir,
+};
 use super::format::{FORMAT_KEY, StoreId};
 use super::lock::DirLock;
-use super::open::{self, ENGINE_DIR, OpenError, OpenReport, StoreOptions};
+use super::open::{self, OpenError, OpenReport, StoreOptions};
 use super::totals::{TOTALS_KEY, Totals};
 use super::value::{
     Head, VALUE_MAX, chunk_count, chunk_key, chunks, decode_head, encode_head, is_sound,
@@ -26,9 +28,6 @@ use crate::kv::{
 /// How many entries a walk over the store reads at a time.
 pub(super) const PAGE: usize = 256;
 
-/// A raw entry of the engine: a head or a chunk.
-pub(super) type Entry = (sled::IVec, sled::IVec);
-
 /// What an open store consists of. Fields are dropped in this order: the lock is given back last.
 pub(super) struct Parts {
     pub(super) engine: Engine,
@@ -38,14 +37,14 @@ pub(super) struct Parts {
     pub(super) options: StoreOptions,
 }
 
-/// The store of a node on sled 0.34.7. Dropping it closes it.
+/// The store of a node, on sled or redb ([`EngineKind`]). Dropping it closes it.
 ///
 /// At most one per directory. Calls block: keep them off async threads.
-pub struct SledStore {
+pub struct DiskStore {
     parts: Parts,
     /// Held from the first change of a batch until its fsync returned: one batch at a time.
     writer: Mutex<()>,
-    /// Held for writing while a batch goes in: the engine's iterators would show it half applied.
+    /// Held for writing while readers get to see a batch: no call may see it in part.
     gate: RwLock<Gate>,
     /// A walk of [`Store::verify`] under way, which batches keep up to date.
     walk: Walk,
@@ -56,26 +55,27 @@ pub(super) struct Gate {
     /// Of all that is in the engine, durable or not.
     pub(super) totals: Totals,
     /// While a batch is on its way to the disk, and for good when the disk refused it: the values that
-    /// its keys had before. Readers see these, and so nothing that a power cut could take back.
+    /// its keys had before. Readers see these, and so nothing that a power cut could take back. Not needed
+    /// where the engine keeps the state before.
     before: Option<Result<Values, ReadError>>,
 }
 
-impl fmt::Debug for SledStore {
+impl fmt::Debug for DiskStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The engine's own output would be the whole content.
-        f.debug_struct("SledStore").field("dir", &self.parts.dir).finish_non_exhaustive()
+        f.debug_struct("DiskStore").field("dir", &self.parts.dir).finish_non_exhaustive()
     }
 }
 
-impl SledStore {
+impl DiskStore {
     /// Opens the store in `dir`, or creates it.
     ///
-    /// Takes 3 to 13 seconds for each 2.6 to 6 GB on disk. Compare the report with the
+    /// On sled it takes 3 to 13 seconds for each 2.6 to 6 GB on disk. Compare the report with the
     /// [`super::Watermark`] before serving anything: a store whose files were lost opens empty.
     ///
     /// # Errors
-    /// When another node uses the store, when it is damaged or of another release, when the disk is full
-    /// or refuses access. No record was changed.
+    /// When another node uses the store, when it is on another engine than asked for, damaged or of another
+    /// release, when the disk is full or refuses access. No record was changed.
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<(Self, OpenReport), OpenError> {
         open::open(dir, options)
     }
@@ -96,7 +96,13 @@ impl SledStore {
     /// Makes the disk slow, or refuse.
     #[cfg(test)]
     pub(super) fn set_fsync(&mut self, fsync: super::engine::Fsync) {
-        self.parts.engine.fsync = fsync;
+        self.parts.engine.set_fsync(fsync);
+    }
+
+    /// The engine that holds the store.
+    #[must_use]
+    pub const fn engine(&self) -> EngineKind {
+        self.parts.engine.kind()
     }
 
     /// The identity of the store.
@@ -149,52 +155,99 @@ impl SledStore {
         StoreError::of(&self.parts.dir, fault)
     }
 
-    /// Applies the changes, not yet for readers; the caller has checked them and is the only writer.
-    fn apply_checked(&self, ops: &[Op]) -> Result<(), Fault> {
+    /// Applies the changes. Readers see them when this returns, unless the store still keeps them back
+    /// (`Gate::before`). The caller has checked them and is the only writer.
+    fn apply_checked(&self, ops: &[Op], durable: bool) -> Result<(), Fault> {
         let engine = &self.parts.engine;
-        // One key may change several times: the last one counts.
-        let last: BTreeMap<&[u8], Option<&[u8]>> = ops
-            .iter()
-            .map(|op| match op {
-                Op::Put(key, value) => (key.as_slice(), Some(value.as_slice())),
-                Op::Delete(key) => (key.as_slice(), None),
-            })
-            .collect();
-        let mut next = self.reading().totals;
-        let mut before: Result<Values, ReadError> = Ok(Values::new());
-        let mut changed = Vec::with_capacity(last.len());
-        let mut batch = sled::Batch::default();
-        for (key, value) in last {
-            let (old, stale) = owned_entries(engine, key)?;
-            stale.into_iter().for_each(|chunk| batch.remove(chunk));
-            let new = value.map(|value| {
-                chunks(key, value).for_each(|(chunk, bytes)| batch.insert(chunk, bytes));
-                encode_head(key, value)
-            });
+        let totals = self.reading().totals;
+        let Planned { changed, stale, totals, before } = plan(engine, ops, totals)?;
+        let totals_entry = totals.entry();
+        let mut batch = Batch::default();
+        stale.iter().for_each(|chunk| batch.remove(&**chunk));
+        for change in &changed {
+            if let Some(value) = change.value {
+                for (chunk, bytes) in chunks(change.key, value) {
+                    batch.insert(chunk, bytes);
+                }
+            }
+            match &change.new {
+                Some(head) => batch.insert(change.key, head.as_slice()),
+                None => batch.remove(change.key),
+            }
+        }
+        batch.insert(TOTALS_KEY, totals_entry);
+        if engine.keeps_versions() {
+            // Readers do not wait for the disk: they see what was shown before.
+            engine.apply(&batch, durable)?;
+        }
+        let mut gate = self.changing();
+        if engine.keeps_versions() {
+            engine.show()?;
+        } else {
+            gate.before = Some(before);
+            engine.apply(&batch, false)?;
+        }
+        gate.totals = totals;
+        self.walk.follow(&changed);
+        drop(gate);
+        if durable && !engine.keeps_versions() {
+            engine.sync()?;
+        }
+        Ok(())
+    }
+}
+
+/// A change of one key.
+pub(super) struct Change<'a> {
+    pub(super) key: &'a [u8],
+    /// Its head before.
+    pub(super) old: Option<Bytes>,
+    /// Its head afterwards.
+    pub(super) new: Option<Vec<u8>>,
+    value: Option<&'a [u8]>,
+}
+
+/// What a batch comes to.
+struct Planned<'a> {
+    changed: Vec<Change<'a>>,
+    /// Chunks of values that are replaced.
+    stale: Vec<Bytes>,
+    totals: Totals,
+    before: Result<Values, ReadError>,
+}
+
+/// Looks up what the changes replace.
+fn plan<'a>(engine: &Engine, ops: &'a [Op], mut totals: Totals) -> Result<Planned<'a>, Fault> {
+    // One key may change several times: the last one counts.
+    let last: BTreeMap<&[u8], Option<&[u8]>> = ops
+        .iter()
+        .map(|op| match op {
+            Op::Put(key, value) => (key.as_slice(), Some(value.as_slice())),
+            Op::Delete(key) => (key.as_slice(), None),
+        })
+        .collect();
+    let mut before: Result<Values, ReadError> = Ok(Values::new());
+    let mut changed = Vec::with_capacity(last.len());
+    let mut stale = Vec::new();
+    for (key, value) in last {
+        let (old, chunks) = owned_entries(engine, key)?;
+        stale.extend(chunks);
+        if !engine.keeps_versions() {
             before = before.and_then(|mut values| {
                 values.insert(key.to_vec(), before_value(engine, key, old.as_deref())?);
                 Ok(values)
             });
-            if let Some(head) = &old {
-                next.remove(head);
-            }
-            match &new {
-                Some(head) => {
-                    next.add(head);
-                    batch.insert(key, head.as_slice());
-                }
-                None => batch.remove(key),
-            }
-            changed.push((key, old, new));
         }
-        batch.insert(TOTALS_KEY, next.entry());
-        let mut gate = self.changing();
-        gate.before = Some(before);
-        engine.apply(batch)?;
-        gate.totals = next;
-        self.walk.follow(&changed);
-        Ok(())
+        let new = value.map(|value| encode_head(key, value));
+        if let Some(head) = &old {
+            totals.remove(head);
+        }
+        if let Some(head) = &new {
+            totals.add(head);
+        }
+        changed.push(Change { key, old, new, value });
     }
+    Ok(Planned { changed, stale, totals, before })
 }
 
 impl StoreError {
@@ -230,18 +283,17 @@ fn check(op: &Op) -> Result<(), StoreError> {
     }
 }
 
-impl Store for SledStore {
+impl Store for DiskStore {
     fn apply(&self, ops: &[Op], durable: bool) -> Result<(), StoreError> {
         ops.iter().try_for_each(check)?;
         if !ops.is_empty() {
             let engine = &self.parts.engine;
             let _turn = self.writing();
-            let applied = engine.check_running().and_then(|()| self.apply_checked(ops));
+            let applied = engine.check_running().and_then(|()| self.apply_checked(ops, durable));
             engine.stop_on_error(applied).map_err(|fault| self.fail(fault))?;
-            if durable {
-                self.sync()?;
+            if !engine.keeps_versions() {
+                self.changing().before = None;
             }
-            self.changing().before = None;
         } else if durable {
             self.sync()?;
         }
@@ -260,18 +312,18 @@ impl Store for SledStore {
     }
 
     fn compact(&self, into: &Path) -> Result<CompactReport, StoreError> {
-        compact::copy(self, into)
+        compact::copy(self, into, self.engine())
     }
 
     fn stats(&self) -> StoreStats {
         StoreStats {
             disk_bytes: disk_bytes(&self.parts.dir),
-            blobs: count_blobs(&self.parts.dir.join(ENGINE_DIR)),
+            blobs: count_blobs(&engine_dir(&self.parts.dir, self.engine())),
         }
     }
 }
 
-impl View for SledStore {
+impl View for DiskStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
         self.read(|view| view.get(key))
     }
@@ -298,10 +350,8 @@ impl View for Content<'_> {
         if start >= end.as_slice() {
             return Ok(Vec::new());
         }
-        let entries: Vec<Entry> = self
-            .0
-            .call(|db| db.range(start..&end).take(limit).collect())
-            .map_err(|fault| unavailable(&fault))?;
+        let entries =
+            self.0.range(start, Some(&end), limit).map_err(|fault| unavailable(&fault))?;
         let resolved = entries
             .iter()
             .map(|(key, entry)| resolve(self.0, key, entry).map(|value| (key.to_vec(), value)));
@@ -310,14 +360,14 @@ impl View for Content<'_> {
 
     fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, ReadError> {
         let end = end_of(prefix);
-        // The engine's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
+        // sled's reverse iteration loops and then panics when keys hold four bytes 0xFF in the wrong
         // place, and strangers choose bytes of our keys: search forward.
         let first = |from: &[u8]| {
             if from >= end.as_slice() {
                 return Ok(None);
             }
-            let entry = self.0.call(|db| db.range(from..&end).next().transpose());
-            Ok(entry.map_err(|fault| unavailable(&fault))?.map(|(key, _)| key.to_vec()))
+            let found = self.0.range(from, Some(&end), 1).map_err(|fault| unavailable(&fault))?;
+            Ok(found.first().map(|(key, _)| key.to_vec()))
         };
         match last_key(prefix, first)? {
             Some(key) => Ok(load(self.0, &key)?.map(|value| (key, value))),
@@ -356,17 +406,17 @@ fn unavailable(fault: &Fault) -> ReadError {
 
 /// Whether the engine holds nothing.
 pub(super) fn is_empty(engine: &Engine) -> Result<bool, Fault> {
-    engine.call(|db| Ok(db.iter().next().transpose()?.is_none()))
+    Ok(engine.range(&[], None, 1)?.is_empty())
 }
 
 /// Up to [`PAGE`] raw entries from `from` on, chunks included.
 pub(super) fn page(engine: &Engine, from: &[u8]) -> Result<Vec<Entry>, Fault> {
-    engine.call(|db| db.range(from..).take(PAGE).collect())
+    engine.range(from, None, PAGE)
 }
 
 /// The value of `key`, checked.
 pub(super) fn load(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-    match engine.call(|db| db.get(key)).map_err(|fault| unavailable(&fault))? {
+    match engine.get(key).map_err(|fault| unavailable(&fault))? {
         Some(entry) => resolve(engine, key, &entry).map(Some),
         None => Ok(None),
     }
@@ -378,36 +428,28 @@ pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u
     let (checksum, value) = match decode_head(entry).ok_or_else(damaged)? {
         Head::Inline { checksum, value } => (checksum, value.to_vec()),
         Head::Chunked { checksum, length } => {
-            let gather = |db: &sled::Db| {
-                // Grows with what is there, not with what a damaged head promises.
-                let mut value = Vec::new();
-                for entry in db.range(chunk_key(key, 0)..chunk_key(key, chunk_count(length))) {
-                    value.extend_from_slice(&entry?.1);
-                }
-                Ok(value)
-            };
-            (checksum, engine.call(gather).map_err(|fault| unavailable(&fault))?)
+            let count = chunk_count(length);
+            let found = engine
+                .range(&chunk_key(key, 0), Some(&chunk_key(key, count)), count as usize)
+                .map_err(|fault| unavailable(&fault))?;
+            // As long as what is there, not as what a damaged head promises.
+            (checksum, found.iter().flat_map(|(_, bytes)| &**bytes).copied().collect())
         }
     };
     if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }
 }
 
 /// The head of `key`, and the chunk keys that it owns: all that are there, whatever a damaged head says.
-fn owned_entries(
-    engine: &Engine,
-    key: &[u8],
-) -> Result<(Option<sled::IVec>, Vec<sled::IVec>), Fault> {
-    engine.call(|db| {
-        let head = db.get(key)?;
-        let chunks = match head.as_deref().map(decode_head) {
-            None | Some(Some(Head::Inline { .. })) => Vec::new(),
-            Some(Some(Head::Chunked { .. }) | None) => db
-                .range(chunk_key(key, 0)..=chunk_key(key, u32::MAX))
-                .keys()
-                .collect::<Result<_, _>>()?,
-        };
-        Ok((head, chunks))
-    })
+fn owned_entries(engine: &Engine, key: &[u8]) -> Result<(Option<Bytes>, Vec<Bytes>), Fault> {
+    let head = engine.get(key)?;
+    let chunks = match head.as_deref().map(decode_head) {
+        None | Some(Some(Head::Inline { .. })) => Vec::new(),
+        Some(Some(Head::Chunked { .. }) | None) => {
+            let end = successor(&chunk_key(key, u32::MAX));
+            engine.range(&chunk_key(key, 0), Some(&end), usize::MAX)?
+        }
+    };
+    Ok((head, chunks.into_iter().map(|(chunk, _)| chunk).collect()))
 }
 
 /// Whether an entry in the reserved range is the totals or a chunk of a value.
@@ -418,7 +460,7 @@ pub(super) fn is_owned(engine: &Engine, chunk: &[u8]) -> Result<bool, Fault> {
     let Some((key, index)) = parse_chunk_key(chunk) else {
         return Ok(false);
     };
-    let head = engine.call(|db| db.get(key))?;
+    let head = engine.get(key)?;
     let length = match head.as_deref().and_then(decode_head) {
         Some(Head::Chunked { length, .. }) => length,
         Some(Head::Inline { .. }) | None => 0,

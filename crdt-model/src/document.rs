@@ -302,6 +302,12 @@ impl CustomerDocument {
         self.history.nodes().is_empty()
     }
 
+    /// Whether one change is all that the record ever had.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.history.nodes().len() == 1
+    }
+
     /// Whether the document holds everything that `version` names.
     #[must_use]
     pub fn knows(&self, version: &Version) -> bool {

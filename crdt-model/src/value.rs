@@ -16,8 +16,10 @@ use crate::limits::INT_MAX;
 use crate::path::Slot;
 use crate::time::parse_date;
 
+mod read;
+
 /// A scalar inside a group.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Scalar {
     /// True or false.
@@ -29,7 +31,7 @@ pub enum Scalar {
 }
 
 /// The value of one attribute.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// One scalar.

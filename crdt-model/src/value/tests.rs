@@ -121,3 +121,16 @@ fn foreign_cells_are_told_apart() {
     let deep = format!("{}1{}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
     assert_eq!(read(&deep), Err(CellError::NotAnObject));
 }
+
+#[test]
+fn json_that_is_no_value_is_refused() {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    assert_eq!(read("true"), Some(Value::One(Scalar::Bool(true))));
+    assert_eq!(read("-7"), Some(Value::One(Scalar::Int(-7))));
+    assert_eq!(read(r#""a\u00e9""#), Some(Value::text("aé")));
+    let group = BTreeMap::from([("a".to_owned(), Scalar::Int(1))]);
+    assert_eq!(read(r#"{"a":1}"#), Some(Value::Group(group)));
+    for text in ["null", "1.0", "9223372036854775808", "[]", r#"{"a":{}}"#, r#"{"a":null}"#] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}

@@ -10,7 +10,12 @@ import * as pouchdb from "./pouchdb.mjs";
 import { tell } from "./story.mjs";
 import { circumstances, table } from "./table.mjs";
 
-const SYSTEMS = { pouchdb, "automerge-repo": automergeRepo, concord };
+const SYSTEMS = {
+  pouchdb,
+  "automerge-repo": automergeRepo,
+  concord: concord.on("sled"),
+  "concord-redb": concord.on("redb"),
+};
 const LEAST = 21;
 
 const USAGE = `Usage: tests/peers/run [OPTIONS]
@@ -52,7 +57,7 @@ function options() {
 }
 
 async function compare({ names, count, fewer, program, json }) {
-  if (names.includes("concord") && !fs.existsSync(program)) {
+  if (names.some((name) => name.startsWith("concord")) && !fs.existsSync(program)) {
     throw new UsageError(`there is no ${program}: cargo build --release makes it, or give --concord PATH`);
   }
   const all = customers(count);

@@ -15,9 +15,14 @@ const PATHS = {
   language: "general/language",
 };
 
-export const name = "Concord";
+// Concord with its stores on one of its engines.
+export const on = (engine) => ({
+  name: `Concord on ${engine}`,
+  version,
+  open: (stage, program) => open(stage, program, engine),
+});
 
-export function version(program) {
+function version(program) {
   return command(program, ["--version"]).trim().split(" ").at(-1);
 }
 
@@ -28,7 +33,7 @@ function command(program, args) {
   throw new Error(`concord ${args.join(" ")}: ${error?.message ?? (stderr || stdout)}`);
 }
 
-export async function open(stage, program) {
+async function open(stage, program, engine) {
   const run = (...args) => command(program, args);
   const [port, portLine] = [await freePort("udp"), await freePort("udp")];
   const network = stage.path("network");
@@ -39,17 +44,17 @@ export async function open(stage, program) {
     { name: "b", region: "AMER", port: await freePort("udp") },
   ];
   const ends = [];
-  for (const node of nodes) ends.push(await create(stage, run, network, node));
+  for (const node of nodes) ends.push(await create(stage, run, network, engine, node));
   for (const end of ends) run("network", "join", "--dir", end.dir, path.join(network, "roster"));
   for (const end of ends) await start(stage, program, end);
   return new Concord(stage, udpLine(portLine, port), ends, run);
 }
 
-async function create(stage, run, network, { name, region, port, address }) {
+async function create(stage, run, network, engine, { name, region, port, address }) {
   const [dir, http] = [stage.path(name), `127.0.0.1:${await freePort()}`];
   const who = ["--name", name, "--region", region];
   const where = ["--listen", `127.0.0.1:${port}`, "--http", http, "--advertise", address ?? "none"];
-  const { node } = JSON.parse(run("--json", "init", "--dir", dir, ...who, ...where));
+  const { node } = JSON.parse(run("--json", "init", "--engine", engine, "--dir", dir, ...who, ...where));
   const known = address ? ["--address", address] : [];
   run("network", "admit", "--dir", network, "--node", node, ...who, ...known);
   const secret = fs.readFileSync(path.join(dir, "admin.token"), "utf8").trim();

@@ -5,14 +5,19 @@ const SYLLABLES = "ba ker to lin ma ru sen vi dor pel na gru hof es ti wal".spli
 const TERMS = ["NT00", "NT14", "NT30", "NT45"];
 const LANGUAGES = ["de", "en", "fr", "it"];
 
-// Numbers that a seed decides (SplitMix32).
+function mixed(number) {
+  let bits = Math.imul(number ^ (number >>> 16), 0x21f0aaad);
+  bits = Math.imul(bits ^ (bits >>> 15), 0x735a2d97);
+  return bits ^ (bits >>> 15);
+}
+
+// Numbers that a seed decides (SplitMix32). The seed is mixed, too: otherwise one customer would draw what
+// its neighbour drew, one later, and they would share tax ids and compress to nothing.
 function numbers(seed) {
-  let state = Math.imul(seed + 1, 0x9e3779b9);
+  let state = mixed(seed + 1);
   return (below) => {
     state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % below;
+    return (mixed(state) >>> 0) % below;
   };
 }
 

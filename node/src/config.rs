@@ -129,7 +129,7 @@ pub const DEFAULTS: &[Setting] = &[
     },
     Setting {
         key: "store.cache_mib",
-        default: Some("256"),
+        default: Some("160"),
         kind: Kind::Whole(16, 65_536),
         unit: "MiB",
         meaning: "What the store keeps in memory; on sled the process takes about twice this. More \

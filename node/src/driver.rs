@@ -1,26 +1,30 @@
 //! The driver: the only place that owns a replica and a store.
 //!
 //! One thread, one inbox. It takes every event that waits, lets the replica handle them one after
-//! the other, writes everything they ask to persist as one batch with one sync, and only then
-//! performs the rest of the actions, in order. So a hundred clients share one sync, and nothing
-//! leaves the node that a power cut could take back. When nothing waits it sleeps until the next
-//! deadline.
+//! the other, gives everything they ask to persist to the committer as one batch with one sync, and
+//! only when that is done performs the rest of the actions, in order. So a hundred clients share one
+//! sync, and nothing leaves the node that a power cut could take back. While a batch is on its way to
+//! the disk the next one is handled; the replica sees both, readers neither. When nothing waits it
+//! sleeps until the next deadline.
 
+mod committer;
 mod inbox;
 mod tickets;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crdt_model::policy::Policy;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::inbox::{Inbox, Input};
+use self::committer::Committer;
+use self::inbox::{End, Inbox, Input};
 use self::tickets::{Replications, Tickets};
 use crate::clock::Clock;
 use crate::handle::{Command, Handle};
 use crate::identity::NodeKey;
-use crate::kv::Overlay;
+use crate::kv::{Overlay, Values, ops_of};
 use crate::replica::action::Action;
 use crate::replica::event::{Event, StoreFault, StoreFaultKind};
 use crate::replica::limits::RECORD_BYTES_MAX;
@@ -143,6 +147,7 @@ pub async fn start<S: Store + 'static>(
         store,
         store_id: settings.store,
         watermark,
+        marked: None,
         marked_ms: 0,
         was_ready,
         clock,
@@ -154,10 +159,16 @@ pub async fn start<S: Store + 'static>(
         status_is_old: false,
         tickets: Tickets::default(),
         replications: Replications::default(),
+        open: Batch::default(),
+        flying: None,
     };
+    let (to_driver, written) = mpsc::channel(1);
+    let committer = Committer::start(Arc::clone(&driver.store), to_driver)
+        .map_err(|error| StartError::System(error.to_string()))?;
     let inbox = Inbox {
         transport: transport_inbox,
         commands: command_inbox,
+        written,
         stopped,
         commands_first: false,
     };
@@ -165,7 +176,7 @@ pub async fn start<S: Store + 'static>(
     let runtime = runtime.map_err(|error| StartError::System(error.to_string()))?;
     let thread = std::thread::Builder::new()
         .name("driver".to_owned())
-        .spawn(move || driver.run(inbox, &runtime, failed))
+        .spawn(move || driver.run(inbox, committer, &runtime, failed))
         .map_err(|error| StartError::System(error.to_string()))?;
     Ok(Running { handle, local_addr, stop, ended, thread })
 }
@@ -178,6 +189,10 @@ const COMMAND_INBOX: usize = 1_024;
 const BATCH_EVENTS: usize = 256;
 /// Store operations after which a batch is closed.
 const BATCH_OPS: usize = 1_000;
+/// Store operations up to which a batch is worth no other thread.
+const SMALL_OPS: usize = 64;
+/// How long to sleep while a full batch waits for the one before it: the committer wakes the driver.
+const FULL_WAIT: Duration = Duration::from_secs(3_600);
 /// How often, at most, a new status is shown.
 const STATUS_MS: u64 = 100;
 
@@ -189,6 +204,8 @@ struct Driver<S> {
     store: Arc<S>,
     store_id: StoreId,
     watermark: Watermark,
+    /// What the watermark says, and since when.
+    marked: Option<Mark>,
     marked_ms: u64,
     /// Whether the watermark knows that nothing is missing.
     was_ready: bool,
@@ -202,25 +219,84 @@ struct Driver<S> {
     status_is_old: bool,
     tickets: Tickets,
     replications: Replications,
+    /// What was handled since the last batch.
+    open: Batch,
+    /// The batch that the committer writes, and what is true when it has.
+    flying: Option<(Batch, After)>,
+}
+
+/// What events came to: changes, and actions that wait until they are durable.
+#[derive(Default)]
+struct Batch {
+    values: Values,
+    deferred: Vec<Action>,
+    events: usize,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.deferred.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.events >= BATCH_EVENTS || self.values.len() >= BATCH_OPS
+    }
+}
+
+/// What is true once a batch is durable, whatever was handled meanwhile.
+struct After {
+    mark: Mark,
+    is_ready: bool,
+    policy: Arc<Policy>,
+    /// None: it was shown a moment ago.
+    status: Option<Status>,
+}
+
+/// Why the driver ended.
+enum Ended {
+    Stopped,
+    Store(StoreError),
+    /// The committer is gone. Who waits learns it as the driver goes.
+    Defect,
+}
+
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl<S: Store> Driver<S> {
     fn run(
         mut self,
         mut inbox: Inbox,
+        committer: Committer,
         runtime: &tokio::runtime::Runtime,
         failed: oneshot::Sender<StoreError>,
     ) {
-        let outcome = self.run_until_stopped(&mut inbox, runtime);
-        // Who still waits is of the turn that failed; without a failure every turn answers all.
-        if let Err(error) = &outcome {
-            self.tickets.fail(error);
-        }
-        let why = outcome.as_ref().err().map_or_else(StoreFault::stopping, StoreFault::from);
+        let Err(ended) = self.run_until_ended(&mut inbox, &committer, runtime);
+        let ended = match ended {
+            Ended::Stopped => self.finish(&mut inbox, runtime).err().unwrap_or(Ended::Stopped),
+            Ended::Store(_) | Ended::Defect => ended,
+        };
+        // Who still waits is of a batch that failed or was not begun; else all were answered.
+        let why = match &ended {
+            Ended::Store(error) => {
+                self.tickets.fail(error);
+                StoreFault::from(error)
+            }
+            Ended::Stopped | Ended::Defect => StoreFault::stopping(),
+        };
         inbox.turn_away(&why);
         runtime.block_on(self.transport.shutdown());
-        match outcome.and_then(|()| self.store.sync()) {
-            Ok(()) => self.mark(),
+        committer.join();
+        let outcome = match ended {
+            Ended::Stopped => self.store.sync(),
+            Ended::Store(error) => Err(error),
+            Ended::Defect => return tracing::error!("the node stops by a defect of this release"),
+        };
+        match outcome {
+            Ok(()) => self.mark(self.replica.is_ready(), self.next_mark()),
             Err(error) => {
                 tracing::error!(%error, "the node stops");
                 drop(failed.send(error));
@@ -228,85 +304,187 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    fn run_until_stopped(
+    fn run_until_ended(
         &mut self,
         inbox: &mut Inbox,
+        committer: &Committer,
         runtime: &tokio::runtime::Runtime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Infallible, Ended> {
         loop {
-            let mut due = self.replica.next_deadline();
-            if self.status_is_old {
-                due = due.min(self.status_at_ms + STATUS_MS);
+            // What is full and not on its way is launched: only the committer can be waited for.
+            let has_room = self.flying.is_none() || !self.open.is_full();
+            let wait = self.wait(has_room);
+            match runtime.block_on(inbox.next(wait, has_room)) {
+                Ok(Input::Written((outcome, _))) => {
+                    outcome?;
+                    self.land();
+                }
+                Ok(input) => self.take(input, inbox),
+                Err(End::Stop) => return Err(Ended::Stopped),
+                Err(End::Defect) => return Err(Ended::Defect),
             }
-            let wait = due.saturating_sub(self.clock.now_ms());
-            let next = runtime.block_on(inbox.next(Duration::from_millis(wait)));
-            let Some(first) = next else { return Ok(()) };
-            self.turn(first, inbox)?;
+            self.launch(inbox, committer)?;
+            // Peers report what they hold without anything to write here.
+            self.replications.answer(&self.replica);
+            if self.flying.is_none() {
+                self.note_ready();
+            }
             self.show_status();
         }
     }
 
-    /// Handles what waits as one batch.
-    fn turn(&mut self, first: Input, inbox: &mut Inbox) -> Result<(), StoreError> {
+    /// How long to sleep when nothing comes.
+    fn wait(&self, has_room: bool) -> Duration {
+        if !has_room {
+            return FULL_WAIT;
+        }
+        let mut due = self.replica.next_deadline();
+        if self.status_is_old && self.flying.is_none() {
+            due = due.min(self.status_at_ms + STATUS_MS);
+        }
+        Duration::from_millis(due.saturating_sub(self.clock.now_ms()))
+    }
+
+    /// Handles an input and what waits behind it, up to a full batch or until the committer is done.
+    fn take(&mut self, first: Input, inbox: &mut Inbox) {
         let store = Arc::clone(&self.store);
-        let mut overlay = Overlay::new(&*store);
-        let mut deferred = Vec::new();
+        // What is on its way to the disk is seen by the replica, and by nobody else.
+        let flying = self.flying.take();
+        let none = Values::new();
+        let under_way = flying.as_ref().map_or(&none, |(batch, _)| &batch.values);
+        let below = Overlay::over(&*store, under_way);
+        let mut open = std::mem::take(&mut self.open);
+        let mut overlay = Overlay::with(&below, std::mem::take(&mut open.values));
         let mut next = Some(first);
-        let mut taken = 0;
         while let Some(input) = next {
-            taken += 1;
-            let full = taken >= BATCH_EVENTS || overlay.pending() >= BATCH_OPS;
-            next = if full { None } else { inbox.waiting() };
+            open.events += 1;
+            let is_full = open.events >= BATCH_EVENTS || overlay.pending() >= BATCH_OPS;
+            next = if is_full || inbox.is_written() { None } else { inbox.waiting() };
             // Under steady load the inbox is never empty; a deadline is met all the same.
             let due = next.is_none() && self.replica.next_deadline() <= self.clock.now_ms();
             for event in self.event(input).into_iter().chain(due.then_some(Event::Tick)) {
                 for action in self.replica.handle(self.clock.now_ms(), event, &overlay) {
                     if let Action::Persist(ops) = action {
-                        overlay.apply(&ops);
+                        overlay.take(ops);
                     } else {
-                        deferred.push(action);
+                        open.deferred.push(action);
                     }
                 }
             }
         }
-        // When the store refuses the batch nothing of the turn has left the node; it stops, and starts
-        // again from what is durable.
-        let ops = overlay.into_ops();
-        if !ops.is_empty() {
-            self.store.apply(&ops, true)?;
-            if !is_soon(self.clock.now_ms(), self.marked_ms, MARK_MS) {
-                self.mark();
-            }
+        open.values = overlay.into_values();
+        self.open = open;
+        self.flying = flying;
+    }
+
+    /// Gives what is open to the committer, if it is free. A small batch is written here and now when
+    /// nobody waits: that is sooner.
+    fn launch(&mut self, inbox: &Inbox, committer: &Committer) -> Result<(), Ended> {
+        if self.flying.is_some() {
+            return Ok(());
         }
-        if self.replica.is_ready() && !self.was_ready {
-            // From here on the store is whole again; a kill in the next second must not deny it.
-            self.was_ready = true;
-            self.mark();
+        let batch = std::mem::take(&mut self.open);
+        if batch.is_empty() {
+            return Ok(());
         }
-        let policy = self.replica.history().policy();
-        if !Arc::ptr_eq(&self.policy.borrow(), policy) {
-            self.policy.send_replace(Arc::clone(policy));
+        let is_answer = |action: &Action| matches!(action, Action::Reply { .. });
+        // Who was answered must not read a status that does not know of it.
+        let after = self.after(batch.deferred.iter().any(is_answer));
+        let is_small = batch.values.len() <= SMALL_OPS && inbox.is_idle();
+        if is_small || batch.values.is_empty() {
+            return self.write_here(batch, after);
         }
-        if deferred.iter().any(|action| matches!(action, Action::Reply { .. })) {
-            // Who was answered must not read a status that does not know of it.
-            self.show_status_now();
+        if !committer.write(ops_of(batch.values.clone())) {
+            return Err(Ended::Defect);
         }
-        deferred.into_iter().for_each(|action| self.perform(action));
-        self.replications.answer(&self.replica);
+        self.flying = Some((batch, after));
         Ok(())
     }
 
-    /// Notes outside the store how far it has come.
-    fn mark(&mut self) {
-        if !self.replica.is_ready() {
-            return;
+    /// When the store refuses the batch nothing of it has left the node; it stops, and starts again from
+    /// what is durable.
+    fn write_here(&mut self, batch: Batch, after: After) -> Result<(), Ended> {
+        if !batch.values.is_empty() {
+            self.store.apply(&ops_of(batch.values), true)?;
         }
-        self.marked_ms = self.clock.now_ms();
-        let mark = Mark {
+        self.landed(batch.deferred, after);
+        Ok(())
+    }
+
+    /// The batch of the committer is durable.
+    fn land(&mut self) {
+        if let Some((batch, after)) = self.flying.take() {
+            self.landed(batch.deferred, after);
+        }
+    }
+
+    /// Makes durable what is under way, and answers.
+    fn finish(
+        &mut self,
+        inbox: &mut Inbox,
+        runtime: &tokio::runtime::Runtime,
+    ) -> Result<(), Ended> {
+        if self.flying.is_some() {
+            runtime.block_on(inbox.written.recv()).ok_or(Ended::Defect)?.0?;
+            self.land();
+        }
+        let batch = std::mem::take(&mut self.open);
+        let after = self.after(true);
+        self.write_here(batch, after)
+    }
+
+    /// What is true when everything that is handled by now is durable.
+    fn after(&self, is_awaited: bool) -> After {
+        let now = self.clock.now_ms();
+        let shows = is_awaited || !is_soon(now, self.status_at_ms, STATUS_MS);
+        After {
+            mark: self.next_mark(),
+            is_ready: self.replica.is_ready(),
+            policy: Arc::clone(self.replica.history().policy()),
+            status: shows.then(|| self.replica.status(now)),
+        }
+    }
+
+    /// A batch is durable: shows what follows from it, and does what waited for it.
+    fn landed(&mut self, deferred: Vec<Action>, after: After) {
+        if !Arc::ptr_eq(&self.policy.borrow(), &after.policy) {
+            self.policy.send_replace(Arc::clone(&after.policy));
+        }
+        self.status_is_old = after.status.is_none();
+        if let Some(status) = after.status {
+            self.status_at_ms = self.clock.now_ms();
+            self.status.send_replace(Arc::new(status));
+        }
+        deferred.into_iter().for_each(|action| self.perform(action));
+        let is_due = !is_soon(self.clock.now_ms(), self.marked_ms, MARK_MS);
+        if is_due && self.marked != Some(after.mark) {
+            self.mark(after.is_ready, after.mark);
+        }
+    }
+
+    /// Notes at once that the store is whole again: a kill in the next second must not deny it. Called when
+    /// nothing is on its way to the disk.
+    fn note_ready(&mut self) {
+        if self.replica.is_ready() && !self.was_ready {
+            self.was_ready = true;
+            self.mark(true, self.next_mark());
+        }
+    }
+
+    fn next_mark(&self) -> Mark {
+        Mark {
             store: self.store_id,
             position: self.replica.commits_held(),
             records: Some(self.replica.history().state.records),
-        };
+        }
+    }
+
+    /// Notes outside the store how far it has come, unless something acknowledged is missing.
+    fn mark(&mut self, is_ready: bool, mark: Mark) {
+        if !is_ready {
+            return;
+        }
+        (self.marked, self.marked_ms) = (Some(mark), self.clock.now_ms());
         // After a loss was made good from the peers, the old mark speaks of a store that is no more.
         let behind = self.watermark.check(mark.store, mark.position).is_err();
         let written =
@@ -319,6 +497,8 @@ impl<S: Store> Driver<S> {
     /// What an input means to the replica; nothing when the driver itself sees to it.
     fn event(&mut self, input: Input) -> Option<Event> {
         Some(match input {
+            // The committer's word is no event.
+            Input::Written(_) => return None,
             Input::Deadline => Event::Tick,
             Input::Transport(event) => event.into(),
             Input::Command(Command::Write(request, reply)) => {
@@ -360,20 +540,15 @@ impl<S: Store> Driver<S> {
         }
     }
 
-    /// Shows a new status, or notes that one is due: it is dear where there are many peers and logs.
+    /// Shows a new status, or notes that one is due: it is dear where there are many peers and logs, and
+    /// says nothing of what is not durable.
     fn show_status(&mut self) {
         let now = self.clock.now_ms();
-        self.status_is_old = is_soon(now, self.status_at_ms, STATUS_MS);
+        self.status_is_old = self.flying.is_some() || is_soon(now, self.status_at_ms, STATUS_MS);
         if !self.status_is_old {
-            self.show_status_now();
+            self.status_at_ms = now;
+            self.status.send_replace(Arc::new(self.replica.status(now)));
         }
-    }
-
-    fn show_status_now(&mut self) {
-        let now = self.clock.now_ms();
-        self.status_at_ms = now;
-        self.status_is_old = false;
-        self.status.send_replace(Arc::new(self.replica.status(now)));
     }
 }
 

@@ -179,6 +179,15 @@ impl View for Memory {
 /// Keys and the values that they are to have; `None`: they are not to be there.
 pub(crate) type Values = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// The changes that give keys these values, in the order of the keys.
+pub(crate) fn ops_of(values: Values) -> Vec<Op> {
+    let op = |(key, value)| match value {
+        Some(value) => Op::Put(key, value),
+        None => Op::Delete(key),
+    };
+    values.into_iter().map(op).collect()
+}
+
 /// A view over another one plus changes that are not in it yet, as if they were.
 ///
 /// The driver gives it to the pure core while a batch waits for its fsync.
@@ -205,22 +214,30 @@ impl<'a> Overlay<'a> {
         Self { base, pending: Cow::Borrowed(values) }
     }
 
+    /// A view of `base` with changes that were taken out of another one.
+    pub(crate) const fn with(base: &'a dyn View, values: Values) -> Self {
+        Self { base, pending: Cow::Owned(values) }
+    }
+
+    /// The pending changes.
+    pub(crate) fn into_values(self) -> Values {
+        self.pending.into_owned()
+    }
+
     /// Adds changes on top, in order. The base is not touched.
     pub fn apply(&mut self, ops: &[Op]) {
-        for op in ops {
-            let (key, value) = op.clone().into_parts();
-            self.pending.to_mut().insert(key, value);
-        }
+        self.take(ops.to_vec());
+    }
+
+    /// The same with changes that nobody else needs.
+    pub fn take(&mut self, ops: Vec<Op>) {
+        self.pending.to_mut().extend(ops.into_iter().map(Op::into_parts));
     }
 
     /// The pending changes, each key once, in the order of the keys.
     #[must_use]
     pub fn into_ops(self) -> Vec<Op> {
-        let op = |(key, value)| match value {
-            Some(value) => Op::Put(key, value),
-            None => Op::Delete(key),
-        };
-        self.pending.into_owned().into_iter().map(op).collect()
+        ops_of(self.into_values())
     }
 
     /// How many keys have a pending change.

@@ -24,6 +24,7 @@ pub mod fork;
 pub mod frame;
 mod freshness;
 pub mod history;
+mod hot;
 mod issues;
 pub mod layout;
 pub mod limits;

@@ -11,6 +11,7 @@ mod engine;
 mod format;
 mod lock;
 mod open;
+mod pack;
 mod redb_engine;
 mod sled_engine;
 mod totals;

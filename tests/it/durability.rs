@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crdt_model::id::RecordId;
 use node::cli::Request;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::process::{Processes, concord_json};
+use crate::support::{Network, write};
 
 /// Sets the name of a new customer at a node, with the exit code that is expected.
 fn create(processes: &Processes, at: usize, code: i32, wish: &[&str]) -> Json {
@@ -84,4 +86,19 @@ fn an_answer_says_up_to_when_it_is_complete_for_each_region() {
     assert!(stood < own, "{stood} {own}");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(complete(&processes, 0, "APAC"), stood);
+}
+
+/// Questions, acknowledgements and clocks write nothing. However many come, a write after them is heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_was_asked_many_times_without_a_write_still_hears_one() {
+    let network = Network::found(1);
+    let node = network.start(0).await;
+    for _ in 0..600 {
+        let asked = node.handle.await_sites(0, Duration::from_secs(30));
+        tokio::time::timeout(Duration::from_secs(60), asked).await.expect("the node hears nobody");
+    }
+    let record = RecordId::derive("durability", "1");
+    let written = write(&node, record, "erp-emea", json!({"name": {"legal": "Marlin"}}));
+    tokio::time::timeout(Duration::from_secs(60), written).await.expect("the node hears nobody");
+    node.stop().await;
 }

@@ -2,9 +2,11 @@
 
 use crdt_model::id::RecordId;
 use crdt_model::normalize::{Context, normalize_patch};
+use crdt_model::value::Value;
 use serde_json::json;
 
 use super::BenchError;
+use crate::handle::Handle;
 use crate::replica::event::{Precondition, Provenance, RecordWrite, WriteRequest};
 
 /// The most customers that can be asked for.
@@ -100,6 +102,16 @@ pub(super) fn all_of(numbers: std::ops::Range<u64>) -> Result<WriteRequest, Benc
 pub(super) fn change(number: u64, turn: u64) -> Result<WriteRequest, BenchError> {
     let tree = json!({ "x": { "segment": format!("turn {turn}") } });
     request(vec![edited(number, &tree)?])
+}
+
+/// Whether a node shows what [`change`] said.
+pub(super) fn shows_change(node: &Handle, number: u64, turn: u64) -> Result<bool, BenchError> {
+    let golden = node.records().golden(&record(number));
+    let golden = golden.map_err(|error| BenchError::new("read", &error))?;
+    let shown = golden.iter().flat_map(|golden| &golden.attributes);
+    let segment = shown.filter(|(path, _)| path.as_str() == "x/segment").flat_map(|(_, it)| it);
+    let said = Value::text(format!("turn {turn}"));
+    Ok(segment.filter_map(|golden| golden.value.as_deref()).any(|value| *value == said))
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ impl Life<'_> {
         import(&a.handle, self.customers - tenth..self.customers).await?;
         let (last, whole) = (last.elapsed().as_secs_f64(), whole.elapsed().as_secs_f64());
         let (operations, bytes) = OPERATIONS;
-        // Commit, feed and state are shared by a hundred customers.
-        let limit = store_operations(bytes, self.engine)? / (operations - 4.0 + 4.0 / real(BATCH));
+        // Commit, items, feed, vector and state are shared by a hundred customers.
+        let limit = store_operations(bytes, self.engine)? / (operations - 5.0 + 5.0 / real(BATCH));
         let rate = (real(self.customers) / whole, "customers/s");
         self.say("import", rate, |it| it.below(limit));
         // Beside the first tenth: what grows faster than its work shows here.

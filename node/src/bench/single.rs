@@ -71,8 +71,8 @@ pub(super) async fn import(
     let rate = real(customers) / watch.elapsed().as_secs_f64();
     node.stop().await;
     let (operations, bytes) = OPERATIONS;
-    // Commit, feed and state are shared by a hundred customers.
-    let limit = store_operations(bytes, engine)? / (operations - 4.0 + 4.0 / real(BATCH));
+    // Commit, items, feed, vector and state are shared by a hundred customers.
+    let limit = store_operations(bytes, engine)? / (operations - 5.0 + 5.0 / real(BATCH));
     tell(Figure::new(Bench::Import, "durable", customers, (rate, "customers/s")).below(limit));
     Ok(())
 }

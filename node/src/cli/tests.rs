@@ -80,7 +80,7 @@ fn said_in(dir: &std::path::Path) -> String {
         let path = entry.unwrap().path();
         if path.is_dir() {
             all.push_str(&said_in(&path));
-        } else if !path.ends_with("cli/tests.rs") {
+        } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("cli/tests.rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             let joined = text.split("\\\n").map(str::trim_start).collect::<String>();
             all.push_str(&joined.replace("{CONFIG_FILE}", "concord.toml"));

@@ -35,7 +35,7 @@ fn the_defaults_are_pinned() {
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
             store_engine: "sled".to_owned(),
-            store_cache_mib: 256,
+            store_cache_mib: 160,
             heartbeat: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(15),
         }

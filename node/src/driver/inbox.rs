@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::committer::Written;
 use crate::handle::Command;
 use crate::replica::event::{RosterRefusal, StoreFault, WriteRefusal};
 use crate::transport::TransportEvent;
@@ -11,12 +12,23 @@ use crate::transport::TransportEvent;
 pub(super) enum Input {
     Transport(TransportEvent),
     Command(Command),
+    /// The committer is done with a batch.
+    Written(Written),
     Deadline,
+}
+
+/// Why there is no next input.
+pub(super) enum End {
+    /// The node is to stop.
+    Stop,
+    /// The committer is gone, which has a defect.
+    Defect,
 }
 
 pub(super) struct Inbox {
     pub(super) transport: mpsc::Receiver<TransportEvent>,
     pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) written: mpsc::Receiver<Written>,
     pub(super) stopped: oneshot::Receiver<()>,
     /// Whether a command is looked for first. The two take turns: neither a peer that sends without
     /// end nor a client that writes without end keeps the other waiting.
@@ -24,21 +36,35 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Waits for the next input; none when the node is to stop.
-    pub(super) async fn next(&mut self, wait: Duration) -> Option<Input> {
+    /// Waits for the next input. Without `room` for more work only the committer is heard, and the time.
+    pub(super) async fn next(&mut self, wait: Duration, room: bool) -> Result<Input, End> {
         if !matches!(self.stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
-            return None;
+            return Err(End::Stop);
         }
-        if let Some(input) = self.waiting() {
-            return Some(input);
+        if !self.is_written()
+            && room
+            && let Some(input) = self.waiting()
+        {
+            return Ok(input);
         }
         tokio::select! {
             biased;
-            _ = &mut self.stopped => None,
-            Some(event) = self.transport.recv() => Some(Input::Transport(event)),
-            Some(command) = self.commands.recv() => Some(Input::Command(command)),
-            () = tokio::time::sleep(wait) => Some(Input::Deadline),
+            _ = &mut self.stopped => Err(End::Stop),
+            written = self.written.recv() => written.map(Input::Written).ok_or(End::Defect),
+            Some(event) = self.transport.recv(), if room => Ok(Input::Transport(event)),
+            Some(command) = self.commands.recv(), if room => Ok(Input::Command(command)),
+            () = tokio::time::sleep(wait) => Ok(Input::Deadline),
         }
+    }
+
+    /// Whether the committer has something to say.
+    pub(super) fn is_written(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Whether neither a peer nor a client waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.transport.is_empty() && self.commands.is_empty()
     }
 
     /// Answers the requests that were never looked at: surely nothing of theirs was done.
@@ -87,9 +113,10 @@ mod tests {
             let (reply, _) = oneshot::channel();
             to_commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
         }
+        let (to_written, written) = mpsc::channel(1);
         // The senders live as long as the test.
-        std::mem::forget((to_transport, to_commands, running));
-        Inbox { transport, commands, stopped, commands_first: false }
+        std::mem::forget((to_transport, to_commands, to_written, running));
+        Inbox { transport, commands, written, stopped, commands_first: false }
     }
 
     /// A request that waits in the inbox is not done, and its client learns why.
@@ -117,8 +144,11 @@ mod tests {
         }
     }
 
-    fn is_command(input: Option<Input>) -> Option<bool> {
-        Some(matches!(input?, Input::Command(_)))
+    const fn is_command(input: Option<&Input>) -> Option<bool> {
+        match input {
+            Some(input) => Some(matches!(input, Input::Command(_))),
+            None => None,
+        }
     }
 
     #[tokio::test]
@@ -126,16 +156,29 @@ mod tests {
         let mut inbox = inbox(20, 10).await;
         let mut commands = 0;
         for _ in 0..10 {
-            let first = is_command(inbox.next(Duration::ZERO).await);
+            let first = is_command(inbox.next(Duration::ZERO, true).await.ok().as_ref());
             commands += usize::from(first == Some(true));
-            commands += usize::from(is_command(inbox.waiting()) == Some(true));
+            commands += usize::from(is_command(inbox.waiting().as_ref()) == Some(true));
         }
         assert_eq!(commands, 10);
         // What is left is taken, whoever it is from, and then the time passes.
         for _ in 0..10 {
-            assert_eq!(is_command(inbox.waiting()), Some(false));
+            assert_eq!(is_command(inbox.waiting().as_ref()), Some(false));
         }
         assert!(inbox.waiting().is_none());
-        assert!(matches!(inbox.next(Duration::ZERO).await, Some(Input::Deadline)));
+        assert!(matches!(inbox.next(Duration::ZERO, true).await, Ok(Input::Deadline)));
+    }
+    #[tokio::test]
+    async fn without_room_the_committer_is_heard_and_nobody_else() {
+        let mut inbox = inbox(1, 1).await;
+        let (to_written, written) = mpsc::channel(1);
+        inbox.written = written;
+        assert!(matches!(inbox.next(Duration::ZERO, false).await, Ok(Input::Deadline)));
+        to_written.send((Ok(()), Vec::new())).await.unwrap();
+        let next = inbox.next(Duration::ZERO, true).await;
+        assert!(matches!(next, Ok(Input::Written((Ok(()), _)))));
+        assert!(!inbox.is_idle());
+        drop(to_written);
+        assert!(matches!(inbox.next(Duration::ZERO, false).await, Err(End::Defect)));
     }
 }

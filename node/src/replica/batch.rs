@@ -5,6 +5,7 @@
 //! until it is done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crdt_model::claim::ClaimSet;
 use crdt_model::document::CustomerDocument;
@@ -43,9 +44,10 @@ pub(super) fn has_conflict(golden: &GoldenRecord) -> bool {
 }
 
 /// A golden record with its bytes, which are written, digested and compared.
-struct Golden {
-    record: GoldenRecord,
-    bytes: Vec<u8>,
+#[derive(Debug)]
+pub(super) struct Golden {
+    pub(super) record: GoldenRecord,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Golden {
@@ -70,6 +72,8 @@ pub(super) struct Batch<'a> {
     pub(super) ops: Vec<Op>,
     /// The records that changed, with their resolution.
     pub(super) records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
+    /// The records that were written before, as they are now: somebody may write them again soon.
+    pub(super) hot: Vec<(RecordId, CustomerDocument, Arc<Golden>)>,
     /// What an operator must see.
     pub(super) alarms: Vec<String>,
     /// Whether records became due.
@@ -88,6 +92,7 @@ impl<'a> Batch<'a> {
             state: history.state.clone(),
             ops: Vec::new(),
             records: BTreeMap::new(),
+            hot: Vec::new(),
             alarms: Vec::new(),
             has_due: false,
             lists_changed: false,
@@ -110,15 +115,18 @@ impl<'a> Batch<'a> {
     }
 
     /// The golden record as it is stored. It is a cache: a damaged one is made again.
-    fn stored(&self, record: &RecordId) -> Result<Option<Golden>, ReadError> {
-        match Golden::stored(self.view, record) {
+    fn stored(&self, record: &RecordId) -> Result<Option<Arc<Golden>>, ReadError> {
+        if let Some(golden) = self.history.hot.golden(record) {
+            return Ok(Some(golden));
+        }
+        let golden = match Golden::stored(self.view, record) {
             Err(ReadError::Damaged { .. }) => {
                 let document = self.history.document(record, self.view)?;
-                Ok((!document.is_empty())
-                    .then(|| Golden::of(self.history.resolved(record, &document))))
+                (!document.is_empty()).then(|| Golden::of(self.history.resolved(record, &document)))
             }
-            other => other,
-        }
+            other => other?,
+        };
+        Ok(golden.map(Arc::new))
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -143,7 +151,14 @@ impl<'a> Batch<'a> {
         commit.extend(item.commit.seq.to_be_bytes());
         self.put(layout::history_key(&item.record, self.state.feed), commit);
         match verdict {
-            Verdict::Applied(document) => self.document(&item.record, *document).map(Some),
+            Verdict::Applied(document) => {
+                // Of a record with one change nothing was shown before.
+                let before = match document.is_new() {
+                    true => None,
+                    false => self.stored(&item.record)?,
+                };
+                self.document(&item.record, *document, before.as_deref()).map(Some)
+            }
             Verdict::Quarantined { code, text } => {
                 (item.code, item.text) = (code, text);
                 self.quarantine(&item);
@@ -182,17 +197,19 @@ impl<'a> Batch<'a> {
         &mut self,
         record: &RecordId,
         document: CustomerDocument,
+        before: Option<&Golden>,
     ) -> Result<RecordDifference, ReadError> {
-        let before = self.stored(record)?;
         let claims = self.claims(&document);
         let resolved = resolve(self.history.policy(), &claims);
         let after = Golden::of(GoldenRecord::from_resolved(*record, &resolved));
-        let shown = before.as_ref().map(|before| &before.record);
-        let difference = RecordDifference::between(shown, &after.record);
-        self.golden(record, before.as_ref(), Some(&after))?;
-        self.issues(record, &claims, &resolved, &after.record)?;
+        let difference = RecordDifference::between(before.map(|it| &it.record), &after.record);
+        self.golden(record, before, Some(&after))?;
+        self.issues(record, &claims, &resolved, &after.record, before.is_some())?;
         self.ops.extend(numbers::marks(record, &claims, &resolved));
         self.put(layout::record_key(layout::DOCUMENT, record), document.save());
+        if before.is_some() {
+            self.hot.push((*record, document.clone(), Arc::new(after)));
+        }
         self.records.insert(*record, (document, resolved));
         Ok(difference)
     }
@@ -273,12 +290,13 @@ impl<'a> Batch<'a> {
             let difference = before.as_ref().map(|before| {
                 RecordDifference::between(Some(&before.record), &GoldenRecord::empty(*record))
             });
-            self.golden(record, before.as_ref(), None)?;
+            self.golden(record, before.as_deref(), None)?;
             self.no_issues(record)?;
             self.ops.push(Op::Delete(layout::record_key(layout::DOCUMENT, record)));
             return Ok(difference);
         }
-        let difference = self.document(record, rebuilt.document)?;
+        let before = self.stored(record)?;
+        let difference = self.document(record, rebuilt.document, before.as_deref())?;
         Ok((!difference.is_empty()).then_some(difference))
     }
 
@@ -295,9 +313,9 @@ impl<'a> Batch<'a> {
         let none = GoldenRecord::empty(*record);
         let shown = before.as_ref().map_or(&none, |before| &before.record);
         let difference = RecordDifference::between(Some(shown), &after.record);
-        self.golden(record, before.as_ref(), Some(&after))?;
+        self.golden(record, before.as_deref(), Some(&after))?;
         // The policy may see issues where no value changes.
-        self.issues(record, &claims, &resolved, &after.record)?;
+        self.issues(record, &claims, &resolved, &after.record, true)?;
         Ok((!difference.is_empty()).then_some(difference))
     }
 

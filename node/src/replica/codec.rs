@@ -111,6 +111,11 @@ impl Writer {
         Self::default()
     }
 
+    /// With room for so many bytes: what grows to a megabyte is not moved again and again.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self

@@ -313,16 +313,17 @@ impl Commit {
     pub fn encode(&self) -> Vec<u8> {
         let SignedHeader { header, signature, note, header_bytes } = &self.signed;
         let stem = header_bytes.len() - tail(&header.provenance, &header.items).len();
-        let mut out = Writer::new();
-        out.bytes(&header_bytes[..stem]).raw(signature).bytes(&note.encode());
-        out.raw(&self.encode_items());
+        let (note, items) = (note.encode(), self.encode_items());
+        let mut out = Writer::with_room(stem + note.len() + items.len() + 80);
+        out.bytes(&header_bytes[..stem]).raw(signature).bytes(&note).raw(&items);
         out.into_bytes()
     }
 
     /// The items alone, one behind the other, as they travel and as they are stored.
     #[must_use]
     pub fn encode_items(&self) -> Vec<u8> {
-        let mut out = Writer::new();
+        let room: usize = self.items.iter().map(|item| item.len() + 4).sum();
+        let mut out = Writer::with_room(room + 4);
         out.length(self.items.len());
         self.items.iter().for_each(|item| {
             out.bytes(item);
@@ -353,8 +354,13 @@ impl Commit {
         let note = reader.bytes(PROVENANCE_BYTES_MAX)?;
         let items = read_items(&mut reader, stem.len())?;
         let hashes: Vec<Hash> = items.iter().map(|item| *blake3::hash(item).as_bytes()).collect();
-        let header_bytes = [stem, &tail(blake3::hash(note).as_bytes(), &hashes)].concat();
+        let note_hash = *blake3::hash(note).as_bytes();
+        let header_bytes = [stem, &tail(&note_hash, &hashes)].concat();
         let header = Header::decode(&header_bytes)?;
+        // A stem that goes on with hashes of its own would make the tail part of a longer list.
+        if header.provenance != note_hash || header.items != hashes {
+            return Err(CodecError::Unknown);
+        }
         let note = Note::decode(note)?;
         let commit = Self { signed: SignedHeader { header, signature, note, header_bytes }, items };
         let in_order = |records: Vec<RecordId>| records.is_sorted_by(|a, b| a < b);

@@ -210,7 +210,7 @@ fn read_heartbeat(reader: &mut Reader<'_>) -> Result<Heartbeat, CodecError> {
 /// A block: its plain length, then the commits in one zstd frame.
 pub(crate) fn encode_block(commits: &[Vec<u8>]) -> Vec<u8> {
     let plain = commits.concat();
-    let mut out = Writer::new();
+    let mut out = Writer::with_room(plain.len() / 2);
     out.byte(COMMITS).length(plain.len());
     match zstd::bulk::compress(&plain, ZSTD_LEVEL) {
         Ok(packed) if packed.len() < plain.len() => out.byte(1).raw(&packed),

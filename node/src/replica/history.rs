@@ -21,6 +21,7 @@ use crdt_model::time::Hlc;
 use super::batch::Batch;
 use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Note, Opening};
+use super::hot::Hot;
 use super::layout;
 use super::limits::{CLOCK_OFFSET_MS_MAX, RECORD_BYTES_MAX};
 use super::lists::Lists;
@@ -50,6 +51,7 @@ pub struct History {
     /// Its checks.
     pub(super) checks: Arc<CompiledChecks>,
     pub(super) lists: Lists,
+    pub(super) hot: Hot,
     /// Whether the issues of some records must be looked at again.
     pub(super) has_due: bool,
 }
@@ -132,11 +134,21 @@ impl History {
         let proofs = Records::new(view).forks()?.into_iter().map(|proof| proof.at());
         let vector = Vector::from_logs(logs, proofs.map(|at| (at.log, at.seq)).collect());
         // If nothing is due, the first look says so.
-        let (lists, has_due) = (Lists::default(), true);
+        let (lists, hot, has_due) = (Lists::default(), Hot::default(), true);
         let checks = Arc::new(CompiledChecks::of(&policy));
         let policy_digest = policy.digest();
-        let mut history =
-            Self { roster, vector, state, base, policy, policy_digest, checks, lists, has_due };
+        let mut history = Self {
+            roster,
+            vector,
+            state,
+            base,
+            policy,
+            policy_digest,
+            checks,
+            lists,
+            hot,
+            has_due,
+        };
         // What was in force stays so; what has come due meanwhile waits for the clock.
         history.activate(0);
         Ok(history)
@@ -378,6 +390,9 @@ impl History {
         record: &RecordId,
         view: &dyn View,
     ) -> Result<CustomerDocument, ReadError> {
+        if let Some(document) = self.hot.document(record) {
+            return Ok(document.clone());
+        }
         match Records::new(view).document(record) {
             Ok(document) => Ok(document.unwrap_or_else(CustomerDocument::empty)),
             Err(ReadError::Damaged { .. }) => Ok(self.rebuild(record, view)?.document),
@@ -416,10 +431,12 @@ impl History {
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
         batch.feed(&mut FeedEntry { cause: Cause::Commit(header.commit()), records: differences });
-        let Batch { state, mut ops, records, alarms, has_due, lists_changed, .. } = batch;
+        let Batch { state, mut ops, records, hot, alarms, has_due, lists_changed, .. } = batch;
         if lists_changed {
             self.lists.forget();
         }
+        hot.into_iter()
+            .for_each(|(record, document, golden)| self.hot.keep(record, document, golden));
         self.has_due |= has_due;
         for log in self.vector.advance(header, commit.signed.hash()) {
             if let Some(held) = self.vector.get(&log) {
@@ -450,6 +467,7 @@ impl History {
                 self.state = state;
                 self.has_due |= has_due;
                 self.lists.forget();
+                self.hot.forget_all();
                 ops.push(Op::Put(layout::ROSTER.to_vec(), self.roster.encode()));
                 ops.push(Op::Put(layout::STATE.to_vec(), self.state.encode()));
                 Ok(ops)

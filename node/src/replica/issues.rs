@@ -36,16 +36,23 @@ const NEIGHBOURS_MAX: usize = 100;
 const QUARANTINED_MAX: usize = 100;
 
 impl Batch<'_> {
-    /// Derives the issues of a record and replaces what is stored of them.
+    /// Derives the issues of a record and replaces what is stored of them, if anything can be.
     pub(super) fn issues(
         &mut self,
         record: &RecordId,
         claims: &ClaimSet,
         resolved: &Resolved,
         golden: &GoldenRecord,
+        was_shown: bool,
     ) -> Result<(), ReadError> {
         let found = self.derive(record, claims, resolved, golden)?;
-        self.replace_issues(record, &found)
+        // Only what is shown has issues.
+        let before = match was_shown {
+            true => Records::new(self.view).issues(record)?,
+            false => Vec::new(),
+        };
+        self.replace_issues(record, &before, &found);
+        Ok(())
     }
 
     /// The issues of a record.
@@ -65,13 +72,14 @@ impl Batch<'_> {
 
     /// Forgets the issues of a record that is no more.
     pub(super) fn no_issues(&mut self, record: &RecordId) -> Result<(), ReadError> {
-        self.replace_issues(record, &[])
+        let before = Records::new(self.view).issues(record)?;
+        self.replace_issues(record, &before, &[]);
+        Ok(())
     }
 
-    fn replace_issues(&mut self, record: &RecordId, found: &[Issue]) -> Result<(), ReadError> {
-        let before = Records::new(self.view).issues(record)?;
+    fn replace_issues(&mut self, record: &RecordId, before: &[Issue], found: &[Issue]) {
         if before == found {
-            return Ok(());
+            return;
         }
         let key = layout::record_key(layout::ISSUES, record);
         if found.is_empty() {
@@ -79,7 +87,7 @@ impl Batch<'_> {
         } else {
             self.put(key, canonical_json(&found).into_bytes());
         }
-        let (old, new) = (issue_marks(record, &before), issue_marks(record, found));
+        let (old, new) = (issue_marks(record, before), issue_marks(record, found));
         self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
         self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
         // Which edge of a circle is left out hangs on when each was stated, which no golden record
@@ -87,9 +95,8 @@ impl Batch<'_> {
         let circles = |issues: &[Issue]| -> BTreeSet<Issue> {
             issues.iter().filter(|issue| issue.code == CYCLE).cloned().collect()
         };
-        let changed = &circles(&before) ^ &circles(found);
+        let changed = &circles(before) ^ &circles(found);
         changed.iter().flat_map(|issue| &issue.about).for_each(|other| self.due(other));
-        Ok(())
     }
 
     /// Notes that the issues of a record must be looked at again.
@@ -328,7 +335,7 @@ impl History {
                         let claims = document.claims();
                         let resolved = resolve(&self.policy, &claims);
                         let golden = GoldenRecord::from_resolved(record, &resolved);
-                        batch.issues(&record, &claims, &resolved, &golden)?;
+                        batch.issues(&record, &claims, &resolved, &golden, true)?;
                     }
                     None => batch.no_issues(&record)?,
                 }

@@ -20,6 +20,8 @@ pub const OPEN_LOGS_MAX: usize = 256;
 /// Bytes of a stored record, of what it shows, and of a feed entry or an answer: twice what one author
 /// can have seen of a record, and half of what a store takes as a value.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
+/// Bytes of memory for the documents and golden records of the records written last.
+pub const HOT_BYTES_MAX: usize = 32 << 20;
 /// Bytes of principal, reason and request id together.
 pub const PROVENANCE_BYTES_MAX: usize = 4 << 10;
 /// Bytes of a frame as it travels.

@@ -87,6 +87,7 @@ impl History {
         let last = page.last().filter(|_| page.len() == PAGE);
         batch.state.resolving = last.map(|record| Resolving::After(*record));
         let Batch { state, mut ops, has_due, lists_changed, .. } = batch;
+        self.hot.forget_all();
         if lists_changed {
             self.lists.forget();
         }

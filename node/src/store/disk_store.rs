@@ -15,8 +15,8 @@ use super::lock::DirLock;
 use super::open::{self, OpenError, OpenReport, StoreOptions};
 use super::totals::{TOTALS_KEY, Totals};
 use super::value::{
-    Head, VALUE_MAX, chunk_count, chunk_key, chunks, decode_head, encode_head, is_sound,
-    parse_chunk_key,
+    Head, Stored, VALUE_MAX, chunk_count, chunk_key, decode_head, is_sound, parse_chunk_key,
+    value_of,
 };
 use super::walk::Walk;
 use super::{CompactReport, Store, StoreError, StoreStats, VerifyReport};
@@ -25,6 +25,8 @@ use crate::kv::{
     prefix_end,
 };
 
+/// Changes up to which a batch is not packed: somebody waits for it, and packing is a tenth of its time.
+const FEW: usize = 64;
 /// How many entries a walk over the store reads at a time.
 pub(super) const PAGE: usize = 256;
 
@@ -165,13 +167,13 @@ impl DiskStore {
         let mut batch = Batch::default();
         stale.iter().for_each(|chunk| batch.remove(&**chunk));
         for change in &changed {
-            if let Some(value) = change.value {
-                for (chunk, bytes) in chunks(change.key, value) {
-                    batch.insert(chunk, bytes);
-                }
-            }
             match &change.new {
-                Some(head) => batch.insert(change.key, head.as_slice()),
+                Some(stored) => {
+                    for (chunk, bytes) in stored.chunks(change.key) {
+                        batch.insert(chunk, bytes);
+                    }
+                    batch.insert(change.key, stored.head.as_slice());
+                }
                 None => batch.remove(change.key),
             }
         }
@@ -202,9 +204,8 @@ pub(super) struct Change<'a> {
     pub(super) key: &'a [u8],
     /// Its head before.
     pub(super) old: Option<Bytes>,
-    /// Its head afterwards.
-    pub(super) new: Option<Vec<u8>>,
-    value: Option<&'a [u8]>,
+    /// What it holds afterwards.
+    pub(super) new: Option<Stored<'a>>,
 }
 
 /// What a batch comes to.
@@ -226,6 +227,7 @@ fn plan<'a>(engine: &Engine, ops: &'a [Op], mut totals: Totals) -> Result<Planne
             Op::Delete(key) => (key.as_slice(), None),
         })
         .collect();
+    let packs = last.len() > FEW;
     let mut before: Result<Values, ReadError> = Ok(Values::new());
     let mut changed = Vec::with_capacity(last.len());
     let mut stale = Vec::new();
@@ -238,14 +240,14 @@ fn plan<'a>(engine: &Engine, ops: &'a [Op], mut totals: Totals) -> Result<Planne
                 Ok(values)
             });
         }
-        let new = value.map(|value| encode_head(key, value));
+        let new = value.map(|value| Stored::new(key, value, packs));
         if let Some(head) = &old {
             totals.remove(head);
         }
-        if let Some(head) = &new {
-            totals.add(head);
+        if let Some(stored) = &new {
+            totals.add(&stored.head);
         }
-        changed.push(Change { key, old, new, value });
+        changed.push(Change { key, old, new });
     }
     Ok(Planned { changed, stale, totals, before })
 }
@@ -425,17 +427,19 @@ pub(super) fn load(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, ReadE
 /// The value behind a head, checked.
 pub(super) fn resolve(engine: &Engine, key: &[u8], entry: &[u8]) -> Result<Vec<u8>, ReadError> {
     let damaged = || ReadError::Damaged { key: key.to_vec() };
-    let (checksum, value) = match decode_head(entry).ok_or_else(damaged)? {
-        Head::Inline { checksum, value } => (checksum, value.to_vec()),
-        Head::Chunked { checksum, length } => {
+    let (checksum, body, is_packed) = match decode_head(entry).ok_or_else(damaged)? {
+        Head::Inline { checksum, body, is_packed } => (checksum, body.to_vec(), is_packed),
+        Head::Chunked { checksum, length, is_packed } => {
             let count = chunk_count(length);
             let found = engine
                 .range(&chunk_key(key, 0), Some(&chunk_key(key, count)), count as usize)
                 .map_err(|fault| unavailable(&fault))?;
             // As long as what is there, not as what a damaged head promises.
-            (checksum, found.iter().flat_map(|(_, bytes)| &**bytes).copied().collect())
+            let body = found.iter().flat_map(|(_, bytes)| &**bytes).copied().collect();
+            (checksum, body, is_packed)
         }
     };
+    let value = value_of(body, is_packed).ok_or_else(damaged)?;
     if is_sound(key, &value, checksum) { Ok(value) } else { Err(damaged()) }
 }
 

@@ -32,7 +32,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { engine: None, cache_bytes: 256 << 20, flush_every_ms: 500 }
+        Self { engine: None, cache_bytes: 160 << 20, flush_every_ms: 500 }
     }
 }
 

@@ -45,8 +45,8 @@ impl Walk {
             if let Some(head) = &change.old {
                 seen.remove(head);
             }
-            if let Some(head) = &change.new {
-                seen.add(head);
+            if let Some(stored) = &change.new {
+                seen.add(&stored.head);
             }
         }
     }

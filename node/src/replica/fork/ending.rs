@@ -110,6 +110,7 @@ impl History {
         self.state = state;
         self.has_due |= has_due;
         self.lists.forget();
+        self.hot.forget_all();
         Ok(Ended { ops, touched, void: void.len() as u64, alarms })
     }
 

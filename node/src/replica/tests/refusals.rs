@@ -1,8 +1,10 @@
 //! Commits that are never stored: forged, out of order, by strangers.
 
 use super::net::{Forger, Key, Net, block, heads, record, roster_of};
+use crate::replica::codec::{Reader, Writer};
 use crate::replica::commit::{Commit, Head};
 use crate::replica::event::LinkId;
+use crate::replica::frame::encode_block;
 use crate::replica::roster::Signer;
 use crdt_model::document::{ClaimEdit, CustomerDocument};
 
@@ -179,6 +181,32 @@ fn an_item_that_the_header_does_not_name() {
     let at = commit.signed.header.commit();
     let reason = format!("close a: commit {at} is refused: its signature is not its author's");
     assert_refused(&mut net, link, &commit, &[&reason]);
+}
+
+/// A header whose stem brings a note hash and the beginning of a list of its own, so that what follows
+/// from note and items is read as the end of that list. It is well signed, and could never be read back.
+#[test]
+fn a_stem_that_swallows_the_hashes_behind_it() {
+    let (mut net, link, mut forger) = scene();
+    let commit = honest(&mut forger, 10);
+    let bytes = commit.signed.encode();
+    let mut reader = Reader::new(&bytes);
+    let header = reader.bytes(bytes.len()).unwrap();
+    let note = reader.take_rest()[64..].to_vec();
+    let note = Reader::new(&note).bytes(note.len()).unwrap().to_vec();
+    let hash = |bytes: &[u8]| *blake3::hash(bytes).as_bytes();
+    let (stem, tail) = header.split_at(header.len() - (32 + 1 + 32));
+    let stem = [stem, &hash(&note), &[3], &[0; 31]].concat();
+    let network = net.nodes[1].replica.history().roster.network_id();
+    let signed = hash(&[stem.as_slice(), tail].concat());
+    let message = [b"concord commit v1".as_slice(), network.as_bytes(), &signed].concat();
+    let mut out = Writer::new();
+    out.bytes(&stem).raw(&forger.key.signature(&message)).bytes(&note);
+    out.raw(&commit.encode_items());
+    let held = net.held(1);
+    let said = net.inject(link, 1, encode_block(&[out.into_bytes()]));
+    assert_eq!(said, ["close a: a frame cannot be decoded: an unknown version, kind or flag"]);
+    assert_eq!(net.held(1), held, "something was stored");
 }
 
 #[test]

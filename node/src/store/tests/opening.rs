@@ -65,7 +65,7 @@ fn another_format_is_refused_with_both_versions(engine: EngineKind) {
     let error = refused(&dir).to_string();
     assert!(
         error.contains("format 7 on sled-9")
-            && error.contains(&format!("format 1 on {}", engine.format())),
+            && error.contains(&format!("format {FORMAT_VERSION} on {}", engine.format())),
         "{error}"
     );
     raw(&dir, |db| db.insert(FORMAT_KEY, b"?"));

@@ -12,7 +12,7 @@ use crdt_model::id::RecordId;
 use super::batch::Golden;
 use super::limits::HOT_BYTES_MAX;
 
-/// A document and a golden record take about so many times the memory of their bytes, measured.
+/// A document and a golden record are taken to need so many times the memory of their bytes: an estimate.
 const MEMORY_FACTOR: usize = 8;
 
 #[derive(Debug, Clone)]

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
-use crate::limits::INT_MAX;
 use crate::path::Slot;
 use crate::time::parse_date;
 
+mod canonical;
 mod read;
+
+pub use self::canonical::canonical_json;
 
 /// A scalar inside a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -245,31 +246,6 @@ impl Statement {
 
 fn object(members: &BTreeMap<String, Scalar>) -> Cell {
     Cell::Str(canonical_json(members))
-}
-
-/// The canonical JSON text (RFC 8785) of a value made of objects, arrays, texts, booleans and whole
-/// numbers within ±2^53, which is all that the model serialises.
-pub fn canonical_json<T: Serialize>(value: &T) -> String {
-    // The library sorts and escapes by itself, at ten times the cost. What is written here nearly
-    // always comes out the same from the sorted tree.
-    let tree = serde_json::to_value(value).ok().filter(is_plainly_canonical);
-    let text = tree.and_then(|tree| serde_json::to_string(&tree).ok());
-    text.or_else(|| serde_json_canonicalizer::to_string(value).ok()).unwrap_or_default()
-}
-
-/// Whether the order of bytes is that of UTF-16 for all names, and every number is written alike in
-/// all of JSON.
-fn is_plainly_canonical(tree: &Json) -> bool {
-    match tree {
-        Json::Null | Json::Bool(_) | Json::String(_) => true,
-        Json::Number(number) => {
-            number.as_i64().is_some_and(|number| (-INT_MAX..=INT_MAX).contains(&number))
-        }
-        Json::Array(items) => items.iter().all(is_plainly_canonical),
-        Json::Object(members) => {
-            members.iter().all(|(name, member)| name.is_ascii() && is_plainly_canonical(member))
-        }
-    }
 }
 
 fn day(text: Option<String>) -> Result<Option<Date>, CellError> {

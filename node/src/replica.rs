@@ -25,6 +25,7 @@ pub mod frame;
 mod freshness;
 pub mod history;
 mod hot;
+pub mod index;
 mod issues;
 pub mod layout;
 pub mod limits;

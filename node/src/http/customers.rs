@@ -26,7 +26,7 @@ use super::golden::{
 };
 use super::views::{ClaimView, ExplanationView, Witness};
 use crate::replica::history::sound_document;
-use crate::replica::layout::{Lookup, index_keys};
+use crate::replica::index::{Lookup, index_keys};
 use crate::replica::records::Records;
 
 /// A customer as people read it.

@@ -4,6 +4,7 @@
 //! What is judged and resolved comes in; keys and values go out. Nothing is changed outside the batch
 //! until it is done.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crdt_model::value::canonical_json;
 
 use super::commit::Commit;
 use super::history::{History, Rebuilt, Verdict};
+use super::index::{self, Changes};
 use super::layout;
 use super::limits::RECORD_BYTES_MAX;
 use super::numbers;
@@ -80,8 +82,12 @@ pub(super) struct Batch<'a> {
     pub(super) has_due: bool,
     /// Whether a code list is another one after it.
     pub(super) lists_changed: bool,
-    /// Index keys that are new in it.
+    /// Entries of the indexes that are new in it and that it may ask for itself.
     pub(super) indexed: BTreeSet<Vec<u8>>,
+    /// Whom the store has under prefixes of the index that were asked for.
+    pub(super) shared: RefCell<BTreeMap<Vec<u8>, Vec<RecordId>>>,
+    /// What becomes of the indexes.
+    pub(super) changes: Changes,
     pub(super) history: &'a History,
     pub(super) view: &'a dyn View,
 }
@@ -97,6 +103,8 @@ impl<'a> Batch<'a> {
             has_due: false,
             lists_changed: false,
             indexed: BTreeSet::new(),
+            shared: RefCell::default(),
+            changes: Changes::default(),
             history,
             view,
         }
@@ -241,12 +249,12 @@ impl<'a> Batch<'a> {
             None => self.ops.push(Op::Delete(key)),
         }
         let index = |golden: Option<&Golden>| {
-            golden.map(|golden| layout::index_keys(&golden.record)).unwrap_or_default()
+            golden.map(|golden| index::index_keys(&golden.record)).unwrap_or_default()
         };
         let (old, new) = (index(before), index(after));
-        self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
-        self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
-        self.indexed.extend(new.difference(&old).cloned());
+        let own = |key: &&Vec<u8>| !index::is_in_runs(key);
+        self.indexed.extend(new.difference(&old).filter(own).cloned());
+        self.index(&old, new);
         let mark = layout::record_key(layout::CONFLICT, record);
         let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
         match (marked(before), marked(after)) {
@@ -261,6 +269,25 @@ impl<'a> Batch<'a> {
             (true, true) | (false, false) => {}
         }
         Ok(())
+    }
+
+    /// Replaces entries of the indexes.
+    pub(super) fn index(&mut self, old: &BTreeSet<Vec<u8>>, new: BTreeSet<Vec<u8>>) {
+        for key in old.difference(&new) {
+            self.changes.remove(key.clone());
+        }
+        new.into_iter().filter(|key| !old.contains(key)).for_each(|key| self.changes.add(key));
+    }
+
+    /// Writes the indexes: nothing more is put.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub(super) fn done(mut self) -> Result<Self, ReadError> {
+        let changes = std::mem::take(&mut self.changes);
+        let ops = changes.into_ops(&mut self.state.runs, self.view)?;
+        self.ops.extend(ops);
+        Ok(self)
     }
 
     /// Puts a rebuilt record in the place of what is stored. Gives the difference that is seen.

@@ -431,7 +431,8 @@ impl History {
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
         batch.feed(&mut FeedEntry { cause: Cause::Commit(header.commit()), records: differences });
-        let Batch { state, mut ops, records, hot, alarms, has_due, lists_changed, .. } = batch;
+        let Batch { state, mut ops, records, hot, alarms, has_due, lists_changed, .. } =
+            batch.done()?;
         if lists_changed {
             self.lists.forget();
         }
@@ -487,7 +488,8 @@ impl History {
             differences.extend(batch.replace(&record, rebuilt)?);
         }
         batch.derived(Cause::Roster(self.roster.height()), differences);
-        Ok((batch.state, batch.has_due, batch.ops))
+        let Batch { state, has_due, ops, .. } = batch.done()?;
+        Ok((state, has_due, ops))
     }
 
     /// Records with items that the new entries of the roster cut off.

@@ -23,6 +23,7 @@ use crdt_model::value::{Scalar, Value, canonical_json};
 
 use super::batch::Batch;
 use super::history::History;
+use super::index::Index;
 use super::layout;
 use super::records::Records;
 use crate::kv::{Op, ReadError, View};
@@ -88,8 +89,7 @@ impl Batch<'_> {
             self.put(key, canonical_json(&found).into_bytes());
         }
         let (old, new) = (issue_marks(record, before), issue_marks(record, found));
-        self.ops.extend(old.difference(&new).cloned().map(Op::Delete));
-        self.ops.extend(new.difference(&old).map(|key| Op::Put(key.clone(), Vec::new())));
+        self.index(&old, new);
         // Which edge of a circle is left out hangs on when each was stated, which no golden record
         // tells: whoever is on the circle hears it from the one that noticed.
         let circles = |issues: &[Issue]| -> BTreeSet<Issue> {
@@ -183,12 +183,26 @@ impl Batch<'_> {
     /// The first records under a prefix of the index, those of this batch included: the same ones
     /// whether they came together or one by one.
     fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
-        let stored = self.view.scan(prefix, prefix, NEIGHBOURS_MAX)?;
         let fresh = self.indexed.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
-        let keys: BTreeSet<&Vec<u8>> = stored.iter().map(|(key, _)| key).chain(fresh).collect();
-        let ids =
-            keys.into_iter().filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?));
-        Ok(ids.take(NEIGHBOURS_MAX).collect())
+        let fresh = fresh.filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?));
+        let mut ids: BTreeSet<RecordId> = self.shared(prefix)?.into_iter().chain(fresh).collect();
+        while ids.len() > NEIGHBOURS_MAX {
+            ids.pop_last();
+        }
+        Ok(ids)
+    }
+
+    /// The first records under a prefix of the index in the store. Whoever writes an identifier asks twice
+    /// for it: to tell the others, and to look for issues.
+    fn shared(&self, prefix: &[u8]) -> Result<Vec<RecordId>, ReadError> {
+        if let Some(ids) = self.shared.borrow().get(prefix) {
+            return Ok(ids.clone());
+        }
+        let keys = Index::new(self.view).scan(prefix, prefix, NEIGHBOURS_MAX)?;
+        let id = |key: &Vec<u8>| layout::record_in(key, key.len().checked_sub(16)?);
+        let ids: Vec<RecordId> = keys.iter().filter_map(id).collect();
+        self.shared.borrow_mut().insert(prefix.to_vec(), ids.clone());
+        Ok(ids)
     }
 
     fn ancestors(&self, first: RecordId) -> Result<BTreeSet<RecordId>, ReadError> {
@@ -310,6 +324,10 @@ impl Around for Surroundings<'_, '_> {
     }
 
     fn quarantined(&self) -> usize {
+        // Mostly nothing is, anywhere.
+        if self.batch.history.state.quarantined == 0 {
+            return 0;
+        }
         let records = Records::new(self.batch.view);
         self.or_fail(records.quarantined(Some(&self.record), QUARANTINED_MAX)).len()
     }
@@ -341,7 +359,12 @@ impl History {
                 }
             }
         }
-        Ok(batch.ops)
+        let Batch { state, mut ops, .. } = batch.done()?;
+        if self.state.runs != state.runs {
+            ops.push(Op::Put(layout::STATE.to_vec(), state.encode()));
+            self.state = state;
+        }
+        Ok(ops)
     }
 
     /// Makes the next records under a prefix of the index due.
@@ -354,12 +377,12 @@ impl History {
         let prefix = layout::prefix_of_due(&key);
         let from =
             if cursor.is_empty() { prefix.clone() } else { [cursor.as_slice(), &[0]].concat() };
-        let page = view.scan(&prefix, &from, PAGE)?;
-        let records = page.iter().filter_map(|(key, _)| layout::record_in(key, key.len() - 16));
+        let page = Index::new(view).scan(&prefix, &from, PAGE)?;
+        let records = page.iter().filter_map(|key| layout::record_in(key, key.len() - 16));
         let due = records.map(|record| layout::record_key(layout::DUE, &record));
         let mut ops: Vec<Op> = due.map(|key| Op::Put(key, Vec::new())).collect();
         ops.push(match page.last() {
-            Some((last, _)) if page.len() == PAGE => Op::Put(key, last.clone()),
+            Some(last) if page.len() == PAGE => Op::Put(key, last.clone()),
             Some(_) | None => Op::Delete(key),
         });
         Ok(ops)

@@ -3,13 +3,9 @@
 //! Everything that a commit changes is written in one atomic batch over these keys, so the layout is
 //! part of the replica and not of the store.
 
-use crdt_model::attribute;
-use crdt_model::golden_record::GoldenRecord;
 use crdt_model::id::{CommitRef, LogId, RecordId};
 use crdt_model::issue;
 use crdt_model::path::AttributePath;
-use crdt_model::value::{Scalar, Value};
-use std::collections::BTreeSet;
 
 /// A commit without its items, by log and number: its feed position, then the signed header.
 pub const COMMIT: u8 = b'c';
@@ -30,6 +26,8 @@ pub const FEED: u8 = b'f';
 pub const VECTOR: u8 = b'v';
 /// Lookup index: customer numbers, tax ids, account numbers, words of names.
 pub const INDEX: u8 = b'x';
+/// Entries of an index in bulk: a run of them in order, in blocks, each under its last entry.
+pub const RUN: u8 = b'X';
 /// What a commit follows: by its log and the followed log, newest first.
 pub const FOLLOWED: u8 = b'b';
 /// Proofs that the author of a log forked it, by log.
@@ -142,6 +140,24 @@ pub fn request_key(day: u32, request: &str) -> Vec<u8> {
     join(REQUEST, &[&day.to_be_bytes(), &hash.as_bytes()[..16]])
 }
 
+/// The prefix of the blocks of a run.
+#[must_use]
+pub fn run_prefix(run: u64) -> Vec<u8> {
+    join(RUN, &[&run.to_be_bytes()])
+}
+
+/// The key of the block of a run that ends with an index entry.
+#[must_use]
+pub fn block_key(run: u64, last: &[u8]) -> Vec<u8> {
+    join(RUN, &[&run.to_be_bytes(), last])
+}
+
+/// The index entry with which the block under a key ends.
+#[must_use]
+pub fn last_of_block(key: &[u8]) -> &[u8] {
+    key.get(9..).unwrap_or_default()
+}
+
 /// The key that marks a record as having an issue of this code.
 #[must_use]
 pub fn issue_mark(code: &str, record: &RecordId) -> Vec<u8> {
@@ -218,7 +234,7 @@ pub fn task_prefix() -> Vec<u8> {
 
 const REQUEST_TAG: u8 = b'q';
 const TASK_TAG: u8 = b'p';
-const CODE_TAG: u8 = b'c';
+pub(super) const CODE_TAG: u8 = b'c';
 const LINK_TAG: u8 = b'l';
 const IDENTIFIER_TAG: u8 = b'i';
 
@@ -245,130 +261,9 @@ fn array_in<const N: usize>(key: &[u8], at: usize) -> Option<[u8; N]> {
     key.get(at..at + N)?.try_into().ok()
 }
 
-fn join(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn join(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
     key.push(kind);
     parts.iter().for_each(|part| key.extend_from_slice(part));
     key
-}
-
-/// What customers can be looked up by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lookup {
-    /// A customer number, in this or another system.
-    Number,
-    /// The value of a tax id, without country and type.
-    TaxId,
-    /// An account number.
-    Account,
-    /// The start of a word of a name.
-    Name,
-}
-
-impl Lookup {
-    const fn tag(self) -> u8 {
-        match self {
-            Self::Number => b'n',
-            Self::TaxId => b't',
-            Self::Account => b'a',
-            Self::Name => b'w',
-        }
-    }
-
-    /// The prefix under which records with this text are found, and whether the text is a whole
-    /// value; a name matches by the start of a word.
-    #[must_use]
-    pub fn prefix(self, text: &str) -> Vec<u8> {
-        let folded = fold(text);
-        let mut prefix = join(INDEX, &[&[self.tag()], folded.as_bytes()]);
-        if self != Self::Name {
-            prefix.push(0);
-        }
-        prefix
-    }
-}
-
-/// Text as the index compares it: letters and digits in lower case.
-fn fold(text: &str) -> String {
-    let kept = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
-    kept.take(INDEX_TEXT_MAX).collect()
-}
-
-/// The most characters of a text that the index keeps.
-const INDEX_TEXT_MAX: usize = 64;
-
-/// Every index key of a golden record. The last 16 bytes of a key are the record id.
-#[must_use]
-pub fn index_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
-    let mut keys = BTreeSet::new();
-    let mut add = |lookup: Lookup, text: &str| {
-        let folded = fold(text);
-        if !folded.is_empty() {
-            let parts: [&[u8]; 4] =
-                [&[lookup.tag()], folded.as_bytes(), &[0], golden.record.as_bytes()];
-            keys.insert(join(INDEX, &parts));
-        }
-    };
-    for (path, values) in &golden.attributes {
-        for value in values.iter().filter_map(|golden| golden.value.as_ref()) {
-            index_value(path, value, &mut add);
-        }
-    }
-    keys.extend(relation_keys(golden));
-    keys
-}
-
-/// The index keys by which issues find other records: identifiers, links and codes.
-fn relation_keys(golden: &GoldenRecord) -> BTreeSet<Vec<u8>> {
-    let mut keys = BTreeSet::new();
-    let end = golden.record.as_bytes();
-    for (id, request) in &golden.requests {
-        keys.insert([request_prefix(id).as_slice(), end].concat());
-        if request.is_open() {
-            keys.insert([task_prefix().as_slice(), end].concat());
-        }
-    }
-    for (path, values) in &golden.attributes {
-        let Some(attribute) = attribute::lookup(path) else { continue };
-        let stated: Vec<&Value> =
-            values.iter().filter_map(|golden| golden.value.as_deref()).collect();
-        if let Some(prefix) = identifier_prefix(path).filter(|_| !stated.is_empty()) {
-            keys.insert([prefix.as_slice(), end].concat());
-        }
-        for value in stated {
-            if let Some(linked) = issue::linked(attribute, value) {
-                keys.insert([link_prefix(&linked).as_slice(), end].concat());
-            }
-            if let Some(code) = issue::code_of(attribute, path, value) {
-                keys.insert([code_prefix(attribute.pattern, &code).as_slice(), end].concat());
-            }
-        }
-    }
-    keys
-}
-
-fn index_value(path: &AttributePath, value: &Value, add: &mut impl FnMut(Lookup, &str)) {
-    let segments = path.segments();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    match segments[..] {
-        ["identity", "customer_number", number] => add(Lookup::Number, number),
-        ["xref", id] => add(Lookup::Number, id.rsplit(':').next().unwrap_or(id)),
-        ["tax_id", id] => add(Lookup::TaxId, id.rsplit(':').next().unwrap_or(id)),
-        ["bank", account] => add(Lookup::Account, account),
-        ["name", ..] => texts(value).for_each(|text| {
-            text.split(|c: char| !c.is_alphanumeric()).for_each(|word| add(Lookup::Name, word));
-        }),
-        _ => {}
-    }
-}
-
-fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    let (one, group) = match value {
-        Value::One(scalar) => (Some(scalar), None),
-        Value::Group(members) => (None, Some(members.values())),
-    };
-    one.into_iter().chain(group.into_iter().flatten()).filter_map(|scalar| match scalar {
-        Scalar::Text(text) => Some(text.as_str()),
-        Scalar::Bool(_) | Scalar::Int(_) => None,
-    })
 }

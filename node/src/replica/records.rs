@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::{Commit, SignedHeader};
 use super::fork::ForkProof;
-use super::layout::{self, Lookup};
+use super::index::{Index, Lookup};
+use super::layout;
 use super::roster::Roster;
 use super::state::State;
 use super::vector::LogState;
@@ -349,11 +350,7 @@ impl<'a> Records<'a> {
     /// As [`Self::golden`].
     pub fn find(&self, lookup: Lookup, text: &str, limit: usize) -> Page<RecordId> {
         let prefix = lookup.prefix(text);
-        let pairs = self.0.scan(&prefix, &prefix, limit)?;
-        let mut found: Vec<RecordId> = pairs
-            .iter()
-            .filter_map(|(key, _)| layout::record_in(key, key.len().checked_sub(16)?))
-            .collect();
+        let mut found = self.ending(&prefix, limit)?;
         found.sort();
         found.dedup();
         Ok(found)
@@ -407,7 +404,9 @@ impl<'a> Records<'a> {
     /// # Errors
     /// [`ReadError`] when the store fails.
     pub fn with_issues(&self, after: Option<RecordId>, limit: usize) -> Page<RecordId> {
-        self.indexed(&[layout::ISSUES], after, limit)
+        let from = from_record(&[layout::ISSUES], after);
+        let pairs = self.0.scan(&[layout::ISSUES], &from, limit)?;
+        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, 1)).collect())
     }
 
     /// Customers that use any code in the attributes of a pattern, by code; one that uses two stands
@@ -417,9 +416,7 @@ impl<'a> Records<'a> {
     /// [`ReadError`] when the store fails.
     pub fn with_any_code(&self, pattern: &str, limit: usize) -> Page<RecordId> {
         let prefix = layout::codes_prefix(pattern);
-        let pairs = self.0.scan(&prefix, &prefix, limit)?;
-        let id = |key: &[u8]| layout::record_in(key, key.len().checked_sub(16)?);
-        Ok(pairs.iter().filter_map(|(key, _)| id(key)).collect())
+        self.ending(&prefix, limit)
     }
 
     /// Customers that use a code in the attributes of a pattern, in the order of their ids.
@@ -455,12 +452,15 @@ impl<'a> Records<'a> {
     }
 
     fn indexed(&self, prefix: &[u8], after: Option<RecordId>, limit: usize) -> Page<RecordId> {
-        let from = match after {
-            Some(after) => [prefix, after.as_bytes(), &[0]].concat(),
-            None => prefix.to_vec(),
-        };
-        let pairs = self.0.scan(prefix, &from, limit)?;
-        Ok(pairs.iter().filter_map(|(key, _)| layout::record_in(key, prefix.len())).collect())
+        let keys = Index::new(self.0).scan(prefix, &from_record(prefix, after), limit)?;
+        Ok(keys.iter().filter_map(|key| layout::record_in(key, prefix.len())).collect())
+    }
+
+    /// The records that the entries of an index with a prefix end with, in the order of the entries.
+    fn ending(&self, prefix: &[u8], limit: usize) -> Page<RecordId> {
+        let keys = Index::new(self.0).scan(prefix, prefix, limit)?;
+        let record = |key: &Vec<u8>| layout::record_in(key, key.len().checked_sub(16)?);
+        Ok(keys.iter().filter_map(record).collect())
     }
 
     /// The commits that touched a customer, in the order applied here, after a feed position.
@@ -528,6 +528,11 @@ impl<'a> Records<'a> {
         };
         self.0.scan(&[kind], &from, limit)
     }
+}
+
+/// The first key with a prefix behind that of a record.
+fn from_record(prefix: &[u8], after: Option<RecordId>) -> Vec<u8> {
+    after.map_or_else(|| prefix.to_vec(), |after| [prefix, after.as_bytes(), &[0]].concat())
 }
 
 type Pair = (Vec<u8>, Vec<u8>);

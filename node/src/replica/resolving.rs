@@ -86,7 +86,7 @@ impl History {
         batch.derived(Cause::Policy(self.policy.version), differences);
         let last = page.last().filter(|_| page.len() == PAGE);
         batch.state.resolving = last.map(|record| Resolving::After(*record));
-        let Batch { state, mut ops, has_due, lists_changed, .. } = batch;
+        let Batch { state, mut ops, has_due, lists_changed, .. } = batch.done()?;
         self.hot.forget_all();
         if lists_changed {
             self.lists.forget();

@@ -1,10 +1,11 @@
-//! What a replica counts: feed position, clock, records, conflicts, quarantine, and the digest of
-//! what it shows. Stored under one key and written with every batch.
+//! What a replica counts: feed position, clock, records, conflicts, quarantine, the digest of what it
+//! shows, and the runs of its indexes. Stored under one key and written with every batch.
 
 use crdt_model::id::RecordId;
 use crdt_model::time::Hlc;
 
 use super::codec::{CodecError, Reader, Writer};
+use super::index::Runs;
 use super::multiset::MultisetHash;
 
 /// The counters of a replica.
@@ -33,6 +34,8 @@ pub struct State {
     pub rules: [u8; 8],
     /// While records are resolved again by [`Self::rules`]: the last one that is done.
     pub resolving: Option<Resolving>,
+    /// Where the indexes stand.
+    pub runs: Runs,
 }
 
 /// How far the records have been resolved again.
@@ -57,6 +60,7 @@ impl State {
             Some(Resolving::Begun) => out.byte(1),
             Some(Resolving::After(record)) => out.byte(2).raw(record.as_bytes()),
         };
+        self.runs.encode(&mut out);
         out.into_bytes()
     }
 
@@ -84,6 +88,7 @@ impl State {
                 2 => Some(Resolving::After(RecordId::from_bytes(reader.array()?))),
                 _ => return Err(CodecError::Unknown),
             },
+            runs: Runs::decode(&mut reader)?,
         };
         reader.finish()?;
         Ok(state)

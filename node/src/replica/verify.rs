@@ -15,12 +15,13 @@ use super::batch::{Batch, golden_element, has_conflict, quarantine_element};
 use super::commit::Hash;
 use super::fork::{Disproof, ForkProof};
 use super::history::{History, Rebuilt};
+use super::index::{Index, index_keys};
 use super::issues::issue_marks;
 use super::layout;
 use super::multiset::MultisetHash;
 use super::records::Records;
 use super::vector::LogState;
-use crate::kv::{ReadError, ShowKey, View};
+use crate::kv::{Pair, ReadError, ShowKey, View};
 
 /// What an audit looked at and what it found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -89,9 +90,26 @@ struct Counts {
     records: u64,
     customers: u64,
     conflicted: u64,
-    index: u64,
     with_issues: u64,
-    marks: u64,
+    /// What the indexes must hold: the entries of golden records, and the marks of issues.
+    index: Entries,
+    marks: Entries,
+}
+
+/// How many entries of an index there are, and the sum of their hashes: against damage.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Entries {
+    count: u64,
+    sum: u128,
+}
+
+impl Entries {
+    fn add(&mut self, key: &[u8]) {
+        let hash = blake3::hash(key);
+        let first = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(u128::from_be_bytes(first));
+    }
 }
 
 struct Audit<'a> {
@@ -283,13 +301,7 @@ impl Audit<'_> {
                 problems.push("its conflict mark is wrong");
             }
             self.counts.conflicted += u64::from(has_conflict(&golden));
-            let keys: BTreeSet<Vec<u8>> = layout::index_keys(&golden);
-            self.counts.index += keys.len() as u64;
-            for key in keys {
-                if self.view.get(&key)?.is_none() {
-                    problems.push("it is missing in a lookup index");
-                }
-            }
+            index_keys(&golden).iter().for_each(|key| self.counts.index.add(key));
         }
         problems.extend(self.issues(record, &rebuilt.document)?);
         Ok(problems)
@@ -306,14 +318,8 @@ impl Audit<'_> {
             problems.push("its stored issues are damaged");
             return Ok(problems);
         };
-        let marks = issue_marks(record, &stored);
-        self.counts.marks += marks.len() as u64;
+        issue_marks(record, &stored).iter().for_each(|mark| self.counts.marks.add(mark));
         self.counts.with_issues += u64::from(!stored.is_empty());
-        for mark in marks {
-            if self.view.get(&mark)?.is_none() {
-                problems.push("it is missing among those with its issues");
-            }
-        }
         let due = self.view.get(&layout::record_key(layout::DUE, record))?.is_some();
         if due || self.spreading || self.history.is_due(record) {
             return Ok(problems);
@@ -350,16 +356,14 @@ impl Audit<'_> {
                 (state.records, state.conflicted, state.quarantined)
             ));
         }
-        let Counts { records, conflicted, index, with_issues, marks, .. } = self.counts;
+        let Counts { records, conflicted, with_issues, .. } = self.counts;
         let quarantined = self.findings.quarantined;
         for (kind, what, expected) in [
             (layout::DOCUMENT, "documents", records),
             (layout::GOLDEN, "golden records", records),
             (layout::CONFLICT, "conflict marks", conflicted),
             (layout::QUARANTINE, "quarantined items", quarantined),
-            (layout::INDEX, "lookup index entries", index),
             (layout::ISSUES, "records with issues", with_issues),
-            (layout::ISSUE_MARK, "marks of issues", marks),
         ] {
             let stored = self.count(kind)?;
             // All that must be there was looked for; what is over belongs to no commit.
@@ -367,7 +371,78 @@ impl Audit<'_> {
                 self.findings.problem(format!("the store has {stored} {what}, not {expected}"));
             }
         }
+        self.indexes()
+    }
+
+    /// Compares the indexes as wholes, since looking each entry up would take longer than all else; only
+    /// where they differ it is found out whose entries are missing.
+    fn indexes(&mut self) -> Result<(), ReadError> {
+        let expected = [
+            (layout::INDEX, "lookup index entries", std::mem::take(&mut self.counts.index)),
+            (layout::ISSUE_MARK, "marks of issues", std::mem::take(&mut self.counts.marks)),
+        ];
+        let mut is_whole = true;
+        let mut surplus = Vec::new();
+        for (kind, what, expected) in expected {
+            match unless_damaged(self.entries(kind))? {
+                Some(stored) if stored == expected => continue,
+                Some(Entries { count, .. }) => surplus.push((what, count, expected.count)),
+                None => self.findings.problem(format!("a block of the {what} is damaged")),
+            }
+            is_whole = false;
+        }
+        if !is_whole {
+            self.missing_entries()?;
+        }
+        for (what, stored, expected) in surplus {
+            if stored != expected {
+                self.findings.problem(format!("the store has {stored} {what}, not {expected}"));
+            }
+        }
         Ok(())
+    }
+
+    fn entries(&self, kind: u8) -> Result<Entries, ReadError> {
+        let mut entries = Entries::default();
+        let mut from = vec![kind];
+        loop {
+            let page = Index::new(self.view).scan(&[kind], &from, INDEX_PAGE)?;
+            page.iter().for_each(|key| entries.add(key));
+            match page.last() {
+                Some(key) => from = [key.as_slice(), &[0]].concat(),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    fn missing_entries(&mut self) -> Result<(), ReadError> {
+        let records = Records::new(self.view);
+        let mut from = vec![layout::GOLDEN];
+        while let Some((key, bytes)) = next_sound(self.view, &[layout::GOLDEN], &from)? {
+            from = [key.as_slice(), &[0]].concat();
+            let Some(record) = layout::record_in(&key, 1) else { continue };
+            let Ok(golden) = GoldenRecord::from_bytes(&bytes) else { continue };
+            if golden.record == record && !self.holds(&index_keys(&golden))? {
+                self.findings
+                    .problem(format!("customer {record}: it is missing in a lookup index"));
+            }
+            let issues = unless_damaged(records.issues(&record))?.unwrap_or_default();
+            if !self.holds(&issue_marks(&record, &issues))? {
+                let text = "it is missing among those with its issues";
+                self.findings.problem(format!("customer {record}: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all these entries are there; those in a damaged block count as there.
+    fn holds(&self, keys: &BTreeSet<Vec<u8>>) -> Result<bool, ReadError> {
+        for key in keys {
+            if unless_damaged(Index::new(self.view).contains(key))? == Some(false) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn count(&self, kind: u8) -> Result<u64, ReadError> {
@@ -394,6 +469,20 @@ impl Audit<'_> {
 
 /// Entries counted at a time.
 const COUNT_PAGE: usize = 1_000;
+/// Entries of an index read at a time: more of them make reading runs cheaper.
+const INDEX_PAGE: usize = 20_000;
+
+/// The first pair at or after `from` whose value is sound.
+fn next_sound(view: &dyn View, prefix: &[u8], from: &[u8]) -> Result<Option<Pair>, ReadError> {
+    let mut from = from.to_vec();
+    loop {
+        match view.scan(prefix, &from, 1) {
+            Ok(mut page) => return Ok(page.pop()),
+            Err(ReadError::Damaged { key }) => from = [key.as_slice(), &[0]].concat(),
+            Err(error) => return Err(error),
+        }
+    }
+}
 
 fn sorted(rebuilt: &Rebuilt) -> Vec<super::records::QuarantinedItem> {
     let mut items = rebuilt.quarantined.clone();

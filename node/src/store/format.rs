@@ -1,6 +1,6 @@
 //! What a store says about itself: format version, engine and identity, under one key.
 //!
-//! A text, so that `strings` on a store tells what it is: `concord-store 2 sled-0.34 <32 hex digits>`.
+//! A text, so that `strings` on a store tells what it is: `concord-store 3 sled-0.34 <32 hex digits>`.
 //! A store that moves to another engine keeps its identity and gets an entry that names the new one.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use super::engine::EngineKind;
 pub const FORMAT_KEY: &[u8] = b"m/format";
 
 /// The format that this release reads and writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 const MAGIC: &str = "concord-store";
 

@@ -105,7 +105,7 @@ impl History {
             differences.extend(batch.replace(record, rebuilt)?);
         }
         batch.derived(Cause::Fork(proof.at().log), differences);
-        let Batch { state, mut ops, alarms, has_due, .. } = batch;
+        let Batch { state, mut ops, alarms, has_due, .. } = batch.done()?;
         ops.push(Op::Put(layout::STATE.to_vec(), state.encode()));
         self.state = state;
         self.has_due |= has_due;

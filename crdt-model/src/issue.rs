@@ -168,10 +168,11 @@ pub struct Subject<'a> {
 #[must_use]
 pub fn of(subject: &Subject<'_>, around: &dyn Around) -> Vec<Issue> {
     let mut issues = Vec::new();
+    let held: Vec<Held<'_>> = subject.held().collect();
     claims::find(subject, around, &mut issues);
-    codes::find(subject, around, &mut issues);
-    ledger::find(subject, around, &mut issues);
-    links::find(subject, around, &mut issues);
+    codes::find(subject, &held, around, &mut issues);
+    ledger::find(subject, &held, around, &mut issues);
+    links::find(subject, &held, around, &mut issues);
     derived::find(subject, around, &mut issues);
     checks::find(subject, &mut issues);
     issues.sort();
@@ -227,21 +228,29 @@ struct Held<'a> {
 impl Subject<'_> {
     /// Every value that survives on some day.
     fn held(&self) -> impl Iterator<Item = Held<'_>> {
-        self.resolved.attributes.iter().flat_map(|(path, segments)| {
-            let attribute = attribute::lookup(path);
-            days(segments).filter_map(move |(segment, until)| {
-                let winner = segment.resolution.winner.as_ref()?;
-                let since = winner.origin.time;
-                let value = winner.value.as_ref()?;
-                Some(Held { path, attribute, value, from: segment.from, until, since })
-            })
-        })
+        self.resolved.attributes.iter().flat_map(|(path, segments)| held(path, segments))
     }
 
     /// What a path shows last: the values that are to come included.
     fn last(&self, path: &str) -> Option<Held<'_>> {
-        self.held().filter(|held| held.path.as_str() == path).last()
+        let mut attributes = self.resolved.attributes.iter();
+        let (path, segments) = attributes.find(|(found, _)| found.as_str() == path)?;
+        held(path, segments).last()
     }
+}
+
+/// Every value of an attribute that survives on some day.
+fn held<'a>(
+    path: &'a AttributePath,
+    segments: &'a [Segment],
+) -> impl Iterator<Item = Held<'a>> + use<'a> {
+    let attribute = attribute::lookup(path);
+    days(segments).filter_map(move |(segment, until)| {
+        let winner = segment.resolution.winner.as_ref()?;
+        let since = winner.origin.time;
+        let value = winner.value.as_ref()?;
+        Some(Held { path, attribute, value, from: segment.from, until, since })
+    })
 }
 
 impl Held<'_> {

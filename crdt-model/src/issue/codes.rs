@@ -10,13 +10,18 @@ use crate::path::AttributePath;
 use crate::policy::Severity;
 use crate::value::{Scalar, Value};
 
-pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
-    for held in subject.held() {
+pub(super) fn find(
+    subject: &Subject<'_>,
+    held: &[Held<'_>],
+    around: &dyn Around,
+    issues: &mut Vec<Issue>,
+) {
+    for held in held {
         let Some(attribute) = held.attribute else { continue };
         let Some(name) = list_for(subject.policy, attribute, held.path) else { continue };
         let Some(code) = code_of(attribute, held.path, held.value) else { continue };
         match around.code_list(&name) {
-            Some(list) => of_list(&held, &list, &code, issues),
+            Some(list) => of_list(held, &list, &code, issues),
             None => issues.push(held.issue(
                 "code-unresolved",
                 Severity::Warning,

@@ -18,6 +18,9 @@ const CUSTOMERS: &str = "D";
 /// Whether an attribute names a reconciliation account, and of which company code.
 #[must_use]
 fn company_of(path: &AttributePath) -> Option<String> {
+    if !path.as_str().ends_with("/recon_account") {
+        return None;
+    }
     let segments = path.segments();
     match segments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["company", company, "recon_account"] => Some(company.to_owned()),
@@ -25,10 +28,15 @@ fn company_of(path: &AttributePath) -> Option<String> {
     }
 }
 
-pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
-    for held in subject.held() {
+pub(super) fn find(
+    subject: &Subject<'_>,
+    held: &[Held<'_>],
+    around: &dyn Around,
+    issues: &mut Vec<Issue>,
+) {
+    for held in held {
         let Some(company) = company_of(held.path) else { continue };
-        let Some(list) = list_of(subject.policy, &held, around) else { continue };
+        let Some(list) = list_of(subject.policy, held, around) else { continue };
         let Some(code) = held.value.as_text() else { continue };
         let currency = currency_of(subject, &company);
         for entry in list.codes.get(code).into_iter().flatten() {

@@ -12,16 +12,21 @@ use crate::path::AttributePath;
 use crate::policy::Severity;
 use crate::value::{Scalar, Value};
 
-pub(super) fn find(subject: &Subject<'_>, around: &dyn Around, issues: &mut Vec<Issue>) {
-    for held in subject.held() {
+pub(super) fn find(
+    subject: &Subject<'_>,
+    held: &[Held<'_>],
+    around: &dyn Around,
+    issues: &mut Vec<Issue>,
+) {
+    for held in held {
         if let Some(linked) = held.attribute.and_then(|it| linked(it, held.value))
             && !around.exists(&linked)
         {
             let issue =
-                held.issue(missing_code(held.path), Severity::Warning, missing(&held, linked));
+                held.issue(missing_code(held.path), Severity::Warning, missing(held, linked));
             issues.push(Issue { about: vec![linked], ..issue });
         }
-        number(subject, around, &held, issues);
+        number(subject, around, held, issues);
     }
     cycle(subject, around, issues);
 }

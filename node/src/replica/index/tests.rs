@@ -1,3 +1,5 @@
+//! The indexes as a reader finds them, whatever stands in runs. What is in them is tested with the records.
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 

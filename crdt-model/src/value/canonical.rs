@@ -2,7 +2,7 @@
 //!
 //! A hook into the writer of `serde_json`: what it writes goes into one buffer, and the members of an object
 //! are put in order when it ends, unless they came so. Where that is not plainly the canonical form (names
-//! that are not ASCII or need escapes, numbers beyond ±2^53 or with a fraction), it says so, and the library that
+//! that are not ASCII or need escapes, numbers of 2^53 and beyond or with a fraction), it says so, and the library that
 //! knows all of the standard takes over, at twenty times the cost.
 
 use std::io;
@@ -32,16 +32,18 @@ struct Canonical {
     is_plain: bool,
 }
 
+/// Where a member stands in the text, and how long its name is, without the quotes.
+type Member = (Range<usize>, usize);
+
 #[derive(Debug, Default)]
 struct Object {
-    /// Where each member stands in the text, and how long its name is, without the quotes.
-    members: Vec<(Range<usize>, usize)>,
+    members: Vec<Member>,
     is_in_order: bool,
 }
 
 impl Canonical {
     /// The name of a member as it was written.
-    fn name(&self, (member, name): &(Range<usize>, usize)) -> &[u8] {
+    fn name(&self, (member, name): &Member) -> &[u8] {
         &self.out[member.start + 1..member.start + 1 + name]
     }
 
@@ -72,6 +74,9 @@ impl Canonical {
         }
         let Some(start) = members.first().map(|(first, _)| first.start) else { return };
         members.sort_by(|one, other| self.name(one).cmp(self.name(other)));
+        let is_twice = |pair: &[Member]| self.name(&pair[0]) == self.name(&pair[1]);
+        let has_twins = members.windows(2).any(is_twice);
+        self.is_plain &= !has_twins;
         let mut sorted = Vec::with_capacity(self.out.len() - start);
         for (at, (member, _)) in members.into_iter().enumerate() {
             if at > 0 {

@@ -2,9 +2,9 @@
 //!
 //! What takes a million customers is done once here. Each step is measured by itself, and memory after it.
 
-use super::limits::{RawLink, store_operations};
-use super::single::{OPERATIONS, resident, timed_reads};
-use super::stage::{BATCH, Stage, commits, import, until_equal, until_holds, write};
+use super::limits::RawLink;
+use super::single::{raw_customers, resident, timed_reads};
+use super::stage::{Stage, commits, import, until_equal, until_holds, write};
 use super::sync::{UNCHANGED_MAX, bytes_of_commits};
 use super::{Bench, BenchError, Figure, Setup, customers, real};
 use crate::clock::Stopwatch;
@@ -69,9 +69,7 @@ impl Life<'_> {
         let last = Stopwatch::start();
         import(&a.handle, self.customers - tenth..self.customers).await?;
         let (last, whole) = (last.elapsed().as_secs_f64(), whole.elapsed().as_secs_f64());
-        let (operations, bytes) = OPERATIONS;
-        // Commit, items, feed, vector and state are shared by a hundred customers.
-        let limit = store_operations(bytes, self.engine)? / (operations - 5.0 + 5.0 / real(BATCH));
+        let limit = raw_customers(self.engine)?;
         let rate = (real(self.customers) / whole, "customers/s");
         self.say("import", rate, |it| it.below(limit));
         // Beside the first tenth: what grows faster than its work shows here.
@@ -91,6 +89,7 @@ impl Life<'_> {
         self.say("restart", (watch.elapsed().as_secs_f64(), "s"), |it| it);
         let times = timed_reads(&a.handle, self.customers).await?;
         self.say("read-p50", (times.percentile(50), "µs"), |it| it);
+        self.say("read-p99", (times.percentile(99), "µs"), |it| it);
         self.memory("memory-after-restart", 1.0)?;
         Ok(a)
     }

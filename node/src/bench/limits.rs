@@ -38,15 +38,21 @@ pub(super) fn store_operations(bytes: usize, engine: EngineKind) -> Result<f64, 
     let options = StoreOptions { engine: Some(engine), ..StoreOptions::default() };
     let (store, _) =
         DiskStore::open(dir.path(), &options).map_err(|error| fail(error.to_string()))?;
+    let batch = |batch: u64| {
+        let ops = (0..OPERATIONS).map(|number| {
+            // Keys as spread as those of records, and values that do not pack.
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&(batch * OPERATIONS + number).to_be_bytes());
+            let mut random = vec![0; 16 + bytes];
+            hasher.finalize_xof().fill(&mut random);
+            let value = random.split_off(16);
+            Op::Put([b"k".as_slice(), &random].concat(), value)
+        });
+        ops.collect::<Vec<Op>>()
+    };
+    let batches: Vec<Vec<Op>> = (0..BATCHES).map(batch).collect();
     let watch = Stopwatch::start();
-    for batch in 0..BATCHES {
-        let ops: Vec<Op> = (0..OPERATIONS)
-            .map(|number| {
-                // Keys as spread as those of records.
-                let key = blake3::hash(&(batch * OPERATIONS + number).to_be_bytes());
-                Op::Put([b"k", &key.as_bytes()[..16]].concat(), vec![7; bytes])
-            })
-            .collect();
+    for ops in batches {
         store.apply(&ops, true).map_err(|error| fail(error.to_string()))?;
     }
     Ok(real(BATCHES * OPERATIONS) / watch.elapsed().as_secs_f64())

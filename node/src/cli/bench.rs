@@ -2,6 +2,7 @@
 
 use std::io::BufRead as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 
 use serde_json::Value as Json;
 
@@ -105,13 +106,22 @@ fn one(bench: Bench, setup: Setup, tell: Tell<'_>) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::Unreachable(format!("The bench cannot start: {error}.")))?;
-    let mut found = Vec::new();
-    let mut keep = |figure: Figure| found.push(figure);
-    let measured = runtime.block_on(measure(bench, setup, &mut keep));
-    for figure in found {
-        tell(serde_json::to_value(figure).unwrap_or_default())?;
-    }
-    measured.map_err(|error| CliError::Unreachable(error.to_string()))
+    // Told at once: some benches take minutes from one figure to the next.
+    let (found, figures) = mpsc::channel::<Figure>();
+    std::thread::scope(|scope| {
+        let work = scope.spawn(move || {
+            runtime.block_on(measure(bench, setup, &mut |figure| drop(found.send(figure))))
+        });
+        for figure in figures {
+            tell(serde_json::to_value(figure).unwrap_or_default())?;
+        }
+        let measured = work.join().map_err(|_| unreachable("The bench ended by a defect."))?;
+        measured.map_err(|error| unreachable(&error.to_string()))
+    })
+}
+
+fn unreachable(text: &str) -> CliError {
+    CliError::Unreachable(text.to_owned())
 }
 
 /// Measures in a process of its own: what one bench leaves in memory is not counted to the next.

@@ -83,9 +83,9 @@ pub(super) struct Batch<'a> {
     /// Whether a code list is another one after it.
     pub(super) lists_changed: bool,
     /// Entries of the indexes that are new in it and that it may ask for itself.
-    pub(super) indexed: BTreeSet<Vec<u8>>,
+    pub(super) fresh: BTreeSet<Vec<u8>>,
     /// Whom the store has under prefixes of the index that were asked for.
-    pub(super) shared: RefCell<BTreeMap<Vec<u8>, Vec<RecordId>>>,
+    pub(super) asked: RefCell<BTreeMap<Vec<u8>, Vec<RecordId>>>,
     /// What becomes of the indexes.
     pub(super) changes: Changes,
     pub(super) history: &'a History,
@@ -102,8 +102,8 @@ impl<'a> Batch<'a> {
             alarms: Vec::new(),
             has_due: false,
             lists_changed: false,
-            indexed: BTreeSet::new(),
-            shared: RefCell::default(),
+            fresh: BTreeSet::new(),
+            asked: RefCell::default(),
             changes: Changes::default(),
             history,
             view,
@@ -253,8 +253,8 @@ impl<'a> Batch<'a> {
         };
         let (old, new) = (index(before), index(after));
         let own = |key: &&Vec<u8>| !index::is_in_runs(key);
-        self.indexed.extend(new.difference(&old).filter(own).cloned());
-        self.index(&old, new);
+        self.fresh.extend(new.difference(&old).filter(own).cloned());
+        self.reindex(&old, new);
         let mark = layout::record_key(layout::CONFLICT, record);
         let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
         match (marked(before), marked(after)) {
@@ -272,14 +272,14 @@ impl<'a> Batch<'a> {
     }
 
     /// Replaces entries of the indexes.
-    pub(super) fn index(&mut self, old: &BTreeSet<Vec<u8>>, new: BTreeSet<Vec<u8>>) {
+    pub(super) fn reindex(&mut self, old: &BTreeSet<Vec<u8>>, new: BTreeSet<Vec<u8>>) {
         for key in old.difference(&new) {
             self.changes.remove(key.clone());
         }
         new.into_iter().filter(|key| !old.contains(key)).for_each(|key| self.changes.add(key));
     }
 
-    /// Writes the indexes: nothing more is put.
+    /// Writes the indexes. What comes after it may put what is not of a record.
     ///
     /// # Errors
     /// [`ReadError`] when the store fails.

@@ -6,6 +6,7 @@
 
 mod block;
 mod change;
+mod cursor;
 mod keys;
 mod runs;
 #[cfg(test)]
@@ -16,14 +17,13 @@ use super::state::State;
 use crate::kv::{ReadError, View};
 
 pub(super) use self::change::Changes;
+use self::cursor::{Cursor, OnDamage, Taken};
 pub(super) use self::keys::is_in_runs;
 pub use self::keys::{Lookup, index_keys};
 pub use self::runs::Runs;
 
 /// How often a reader begins anew because a merge moved entries under its hands.
 const TRIES_MAX: usize = 16;
-/// Blocks read at a time.
-const PAGE_BLOCKS: usize = 4;
 
 /// The indexes, for reading.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ impl<'a> Index<'a> {
     /// Up to `limit` entries that start with `prefix` and are `>= from`, ascending.
     ///
     /// # Errors
-    /// [`ReadError`] when the store fails or a block is damaged.
+    /// [`ReadError`] when the store fails, a block is damaged, or merges did not let the reader through.
     pub fn scan(
         &self,
         prefix: &[u8],
@@ -56,7 +56,7 @@ impl<'a> Index<'a> {
             return self.single(prefix, from, limit);
         }
         let mut runs = self.runs()?;
-        for _ in 1..TRIES_MAX {
+        for _ in 0..TRIES_MAX {
             let found = self.among(&runs, prefix, from, limit)?;
             let now = self.runs()?;
             if now.moves == runs.moves {
@@ -64,7 +64,8 @@ impl<'a> Index<'a> {
             }
             runs = now;
         }
-        self.among(&runs, prefix, from, limit)
+        let reason = "the indexes are being rewritten faster than they can be read; ask again";
+        Err(ReadError::Unavailable { reason: reason.to_owned() })
     }
 
     /// Whether an entry is there.
@@ -75,7 +76,8 @@ impl<'a> Index<'a> {
         Ok(self.scan(key, key, 1)?.first().is_some_and(|found| found == key))
     }
 
-    fn runs(&self) -> Result<Runs, ReadError> {
+    /// The runs of the store.
+    pub(super) fn runs(&self) -> Result<Runs, ReadError> {
         let Some(bytes) = self.0.get(layout::STATE)? else { return Ok(Runs::default()) };
         let state = State::decode(&bytes).map_err(|_| ReadError::damaged(layout::STATE))?;
         Ok(state.runs)
@@ -93,45 +95,44 @@ impl<'a> Index<'a> {
         from: &[u8],
         limit: usize,
     ) -> Result<Vec<Vec<u8>>, ReadError> {
-        let mut found = self.single(prefix, from, limit)?;
-        for run in runs.all() {
-            self.gather(run, prefix, from, limit, &mut found)?;
+        let start = prefix.max(from);
+        if let Some(upto) = runs.lost_at(prefix, start) {
+            return Err(ReadError::damaged(upto));
         }
+        let cursors = runs.all().map(|run| Cursor::new(run, start, OnDamage::Fail));
+        let mut found = self.merged(cursors.collect(), prefix, start, limit)?;
+        found.extend(self.single(prefix, from, limit)?);
         found.sort();
+        // What moved while it was read was perhaps met twice.
+        found.dedup();
         found.truncate(limit);
         Ok(found)
     }
 
-    /// Adds up to `limit` entries of a run.
-    fn gather(
+    /// The first entries of all runs, in order.
+    fn merged(
         &self,
-        run: u64,
+        mut cursors: Vec<Cursor>,
         prefix: &[u8],
-        from: &[u8],
+        start: &[u8],
         limit: usize,
-        found: &mut Vec<Vec<u8>>,
-    ) -> Result<(), ReadError> {
-        let start = from.max(prefix);
-        let enough = found.len().saturating_add(limit);
-        let blocks = layout::run_prefix(run);
-        let mut at = layout::block_key(run, start);
-        loop {
-            let page = self.0.scan(&blocks, &at, PAGE_BLOCKS)?;
-            for (stored, block) in &page {
-                let entries = block::read(block).map_err(|_| ReadError::damaged(stored))?;
-                for key in entries.into_iter().filter(|key| key.as_slice() >= start) {
-                    if !key.starts_with(prefix) || found.len() == enough {
-                        return Ok(());
-                    }
-                    found.push(key);
-                }
+    ) -> Result<Vec<Vec<u8>>, ReadError> {
+        let (mut found, mut passed) = (Vec::new(), Taken::default());
+        while cursors.iter().any(|cursor| !cursor.is_done()) {
+            cursors.iter_mut().try_for_each(|cursor| cursor.fill(self.0))?;
+            let upto = cursors.iter().filter_map(Cursor::known_upto).min().cloned();
+            let mut known = Vec::new();
+            for cursor in &mut cursors {
+                cursor.take(upto.as_ref(), &mut known, &mut passed);
             }
-            match page.last() {
-                Some((stored, _)) if page.len() == PAGE_BLOCKS => {
-                    at = [stored.as_slice(), &[0]].concat();
+            known.sort();
+            for key in known.into_iter().filter(|key| key.as_slice() >= start) {
+                if !key.starts_with(prefix) || found.len() == limit {
+                    return Ok(found);
                 }
-                Some(_) | None => return Ok(()),
+                found.push(key);
             }
         }
+        Ok(found)
     }
 }

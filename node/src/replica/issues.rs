@@ -89,7 +89,7 @@ impl Batch<'_> {
             self.put(key, canonical_json(&found).into_bytes());
         }
         let (old, new) = (issue_marks(record, before), issue_marks(record, found));
-        self.index(&old, new);
+        self.reindex(&old, new);
         // Which edge of a circle is left out hangs on when each was stated, which no golden record
         // tells: whoever is on the circle hears it from the one that noticed.
         let circles = |issues: &[Issue]| -> BTreeSet<Issue> {
@@ -183,7 +183,7 @@ impl Batch<'_> {
     /// The first records under a prefix of the index, those of this batch included: the same ones
     /// whether they came together or one by one.
     fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
-        let fresh = self.indexed.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
+        let fresh = self.fresh.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
         let fresh = fresh.filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?));
         let mut ids: BTreeSet<RecordId> = self.shared(prefix)?.into_iter().chain(fresh).collect();
         while ids.len() > NEIGHBOURS_MAX {
@@ -195,13 +195,13 @@ impl Batch<'_> {
     /// The first records under a prefix of the index in the store. Whoever writes an identifier asks twice
     /// for it: to tell the others, and to look for issues.
     fn shared(&self, prefix: &[u8]) -> Result<Vec<RecordId>, ReadError> {
-        if let Some(ids) = self.shared.borrow().get(prefix) {
+        if let Some(ids) = self.asked.borrow().get(prefix) {
             return Ok(ids.clone());
         }
         let keys = Index::new(self.view).scan(prefix, prefix, NEIGHBOURS_MAX)?;
         let id = |key: &Vec<u8>| layout::record_in(key, key.len().checked_sub(16)?);
         let ids: Vec<RecordId> = keys.iter().filter_map(id).collect();
-        self.shared.borrow_mut().insert(prefix.to_vec(), ids.clone());
+        self.asked.borrow_mut().insert(prefix.to_vec(), ids.clone());
         Ok(ids)
     }
 
@@ -320,7 +320,7 @@ impl Around for Surroundings<'_, '_> {
     fn is_named_by(&self, other: &RecordId) -> bool {
         let prefix = layout::link_prefix(&self.record);
         let key = [prefix.as_slice(), other.as_bytes()].concat();
-        self.batch.indexed.contains(&key) || self.or_fail(self.batch.view.get(&key)).is_some()
+        self.batch.fresh.contains(&key) || self.or_fail(self.batch.view.get(&key)).is_some()
     }
 
     fn quarantined(&self) -> usize {

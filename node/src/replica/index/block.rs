@@ -4,7 +4,7 @@ use crate::kv::KEY_MAX;
 use crate::replica::codec::{CodecError, Reader, Writer};
 
 /// Bytes of a block: it stays in one piece in the store.
-const BLOCK_BYTES_MAX: usize = 4_000;
+const BLOCK_BYTES_MAX: usize = if cfg!(test) { 600 } else { 4_000 };
 
 /// An entry of an index.
 pub(super) type Key = Vec<u8>;

@@ -5,17 +5,18 @@
 //! taken out of its block, so that nothing of it is left.
 
 use super::block::{self, Key};
+use super::cursor::{Cursor, LostBlock, OnDamage, Taken};
 use super::keys::is_in_runs;
 use super::runs::{Merge, Runs};
 use crate::kv::{Op, Overlay, ReadError, View};
 use crate::replica::layout;
 
 /// New entries that make a run.
-pub(crate) const RUN_KEYS_MIN: usize = 64;
+const RUN_KEYS_MIN: usize = if cfg!(test) { 4 } else { 64 };
 /// The longest entry that may stand in a run: the key of its block is longer.
 const RUN_KEY_MAX: usize = 480;
-/// Blocks of each run that are merged at a time.
-const PAGE_BLOCKS: usize = 4;
+/// Entries that one batch merges at a level, at least.
+const STEP_KEYS_MAX: usize = 16_000;
 
 /// What one batch changes. No entry is added and removed in one, or twice.
 #[derive(Debug, Default)]
@@ -62,8 +63,9 @@ impl Changes {
         if self.added.len() < RUN_KEYS_MIN {
             ops.extend(self.added.into_iter().map(|key| Op::Put(key, Vec::new())));
         } else {
-            merge_on(runs, &mut view)?;
+            merge_on(self.added.len(), runs, &mut view)?;
             self.added.sort_unstable();
+            self.added.dedup();
             let run = runs.number();
             view.take(blocks(run, &self.added));
             runs.add(0, run);
@@ -81,14 +83,21 @@ fn blocks(run: u64, keys: &[Key]) -> Vec<Op> {
 
 /// Removes an entry from where it stands.
 fn take_out(key: &Key, runs: &Runs, view: &mut Overlay<'_>) -> Result<(), ReadError> {
-    if sound(view.get(key))?.flatten().is_some() {
+    let stands_alone = match view.get(key) {
+        Err(ReadError::Damaged { .. }) => true,
+        other => other?.is_some(),
+    };
+    if stands_alone {
         view.take(vec![Op::Delete(key.clone())]);
         return Ok(());
     }
     for run in runs.all() {
         let from = layout::block_key(run, key);
-        let found = sound(view.scan(&layout::run_prefix(run), &from, 1))?;
-        let Some((stored, block)) = found.and_then(|mut page| page.pop()) else { continue };
+        let found = match view.scan(&layout::run_prefix(run), &from, 1) {
+            Err(ReadError::Damaged { .. }) => continue,
+            other => other?.pop(),
+        };
+        let Some((stored, block)) = found else { continue };
         let Ok(mut keys) = block::read(&block) else { continue };
         if let Ok(at) = keys.binary_search(key) {
             keys.remove(at);
@@ -102,16 +111,18 @@ fn take_out(key: &Key, runs: &Runs, view: &mut Overlay<'_>) -> Result<(), ReadEr
     Ok(())
 }
 
-/// Merges on a page at every level: as many entries pass a level as come in, or more.
-fn merge_on(runs: &mut Runs, view: &mut Overlay<'_>) -> Result<(), ReadError> {
+/// Merges on at every level, by twice as many entries as come in: so merges keep pace, and no batch has
+/// more to do than in proportion.
+fn merge_on(added: usize, runs: &mut Runs, view: &mut Overlay<'_>) -> Result<(), ReadError> {
+    let least = (2 * added).min(STEP_KEYS_MAX);
     let mut level = 0;
     while level < runs.levels.len() {
         runs.begin(level);
-        if let Some(merge) = &runs.levels[level].merge
-            && let Some(Page { ops, is_last }) = Page::next(merge, view)?
-        {
+        if let Some(merge) = &runs.levels[level].merge {
+            let Step { ops, lost, is_last } = Step::next(merge, least, view)?;
             view.take(ops);
             runs.moves += 1;
+            lost.into_iter().for_each(|(after, upto)| runs.lose(after, upto));
             if is_last {
                 runs.end(level);
             }
@@ -122,58 +133,66 @@ fn merge_on(runs: &mut Runs, view: &mut Overlay<'_>) -> Result<(), ReadError> {
 }
 
 /// A step of a merge.
-struct Page {
+struct Step {
     ops: Vec<Op>,
+    /// Where damaged blocks were.
+    lost: Vec<(Key, Key)>,
     /// Whether nothing is left in the inputs.
     is_last: bool,
 }
 
-impl Page {
-    /// The next page; none when a block of an input is damaged.
-    fn next(merge: &Merge, view: &Overlay<'_>) -> Result<Option<Self>, ReadError> {
-        let mut read: Vec<(u64, Key, Vec<Key>)> = Vec::new();
-        // Up to where all inputs were read; none: all of them to the end.
-        let mut upto: Option<Key> = None;
-        for input in &merge.inputs {
-            let prefix = layout::run_prefix(*input);
-            let Some(page) = sound(view.scan(&prefix, &prefix, PAGE_BLOCKS))? else {
-                return Ok(None);
-            };
-            if let Some((stored, _)) = page.last().filter(|_| page.len() == PAGE_BLOCKS) {
-                let last = layout::last_of_block(stored);
-                if upto.as_ref().is_none_or(|upto| last < upto.as_slice()) {
-                    upto = Some(last.to_vec());
-                }
+impl Step {
+    /// Moves at least so many entries, where there are as many.
+    fn next(merge: &Merge, least: usize, view: &Overlay<'_>) -> Result<Self, ReadError> {
+        let start = |input: &u64| (Cursor::new(*input, &[], OnDamage::Skip), Taken::default());
+        let mut inputs: Vec<(Cursor, Taken)> = merge.inputs.iter().map(start).collect();
+        let mut keys: Vec<Key> = Vec::new();
+        while keys.len() < least && inputs.iter().any(|(cursor, _)| !cursor.is_done()) {
+            inputs.iter_mut().try_for_each(|(cursor, _)| cursor.fill(view))?;
+            let upto = inputs.iter().filter_map(|(cursor, _)| cursor.known_upto()).min().cloned();
+            let before = keys.len();
+            for (cursor, taken) in &mut inputs {
+                cursor.take(upto.as_ref(), &mut keys, taken);
             }
-            for (stored, block) in page {
-                let Ok(keys) = block::read(&block) else { return Ok(None) };
-                read.push((*input, stored, keys));
-            }
+            // Stable: it takes each input for the run that it is.
+            keys[before..].sort();
         }
-        let (mut ops, mut keys) = (Vec::new(), Vec::new());
-        for (input, stored, mut entries) in read {
-            let end = upto
-                .as_ref()
-                .map_or(entries.len(), |upto| entries.partition_point(|key| key <= upto));
-            if end > 0 {
-                // Nothing stands in two places: what goes from one must be nowhere else.
+        let is_last = inputs.iter().all(|(cursor, _)| cursor.is_done());
+        let (mut ops, mut lost) = (Vec::new(), Vec::new());
+        for (mut cursor, mut taken) in inputs {
+            let run = cursor.run;
+            for block in std::mem::take(&mut cursor.lost) {
+                lost.push(lost_range(merge, &block, view)?);
+                ops.push(Op::Delete(block.stored));
+            }
+            cursor.end(&mut taken);
+            ops.extend(taken.emptied.into_iter().map(Op::Delete));
+            // Nothing stands in two places: what goes from one must be nowhere else.
+            if let Some((stored, left)) = taken.cut {
                 ops.push(Op::Delete(stored));
-                ops.extend(blocks(input, &entries.split_off(end)));
-                keys.append(&mut entries);
+                ops.extend(blocks(run, &left));
             }
         }
-        // Stable: it takes each input for the run that it is.
-        keys.sort();
+        keys.dedup();
         ops.extend(blocks(merge.output, &keys));
-        Ok(Some(Self { ops, is_last: upto.is_none() }))
+        Ok(Self { ops, lost, is_last })
     }
 }
 
-/// None when the value is damaged.
-fn sound<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(ReadError::Damaged { .. }) => Ok(None),
-        Err(error) => Err(error),
+/// Between which entries a damaged block stood: what went to the output before stands before it.
+fn lost_range(
+    merge: &Merge,
+    block: &LostBlock,
+    view: &Overlay<'_>,
+) -> Result<(Key, Key), ReadError> {
+    let upto = layout::last_of_block(&block.stored).to_vec();
+    if let Some(after) = &block.after {
+        return Ok((after.clone(), upto));
     }
+    let after = match view.last(&layout::run_prefix(merge.output)) {
+        Ok(last) => last.map(|(stored, _)| layout::last_of_block(&stored).to_vec()),
+        Err(ReadError::Damaged { key }) => Some(layout::last_of_block(&key).to_vec()),
+        Err(error) => return Err(error),
+    };
+    Ok((after.unwrap_or_default(), upto))
 }

@@ -4,13 +4,16 @@
 //! time, into one run of the next, so that there are few to look into and each entry is written anew
 //! only once a level (O'Neil et al., "The log-structured merge-tree", 1996).
 
+use crate::kv::{KEY_MAX, prefix_end};
 use crate::replica::codec::{CodecError, Reader, Writer};
 
 /// Runs that are merged into one.
-pub(super) const FAN_IN: usize = 8;
+pub(super) const FAN_IN: usize = if cfg!(test) { 3 } else { 8 };
 /// Levels that there can be, and runs of one: far beyond what a store can hold.
 const LEVELS_MAX: usize = 64;
 const RUNS_MAX: usize = 1 << 16;
+/// Ranges that are told apart.
+const LOST_MAX: usize = 64;
 
 /// The runs of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +23,9 @@ pub struct Runs {
     /// How often entries were moved from some runs to another.
     pub(super) moves: u64,
     pub(super) levels: Vec<Level>,
+    /// Where blocks were damaged that a merge had to leave behind: beyond the first entry, up to the
+    /// second. What stood there is not known.
+    lost: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Runs that went through as many merges.
@@ -39,7 +45,7 @@ pub(super) struct Merge {
 
 impl Runs {
     /// All of them. Every entry is in one of them, and in one only.
-    pub(super) fn all(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = u64> {
         self.levels.iter().flat_map(|level| {
             let merge = level.merge.iter();
             let merged = merge.flat_map(|merge| merge.inputs.iter().chain([&merge.output]));
@@ -79,6 +85,27 @@ impl Runs {
         }
     }
 
+    /// Notes that what stood beyond an entry, up to another one, cannot be read.
+    pub(super) fn lose(&mut self, after: Vec<u8>, upto: Vec<u8>) {
+        self.lost.push((after, upto));
+        if self.lost.len() > LOST_MAX {
+            // So many that it does not matter where exactly.
+            let after = self.lost.iter().map(|(after, _)| after).min().cloned().unwrap_or_default();
+            let upto = self.lost.iter().map(|(_, upto)| upto).max().cloned().unwrap_or_default();
+            self.lost = vec![(after, upto)];
+        }
+    }
+
+    /// The end of a range that cannot be read, if entries from `start` on that begin with `prefix`
+    /// could stand in one.
+    pub(super) fn lost_at(&self, prefix: &[u8], start: &[u8]) -> Option<&[u8]> {
+        let meets = |(after, upto): &&(Vec<u8>, Vec<u8>)| {
+            let ends_before = prefix_end(prefix).is_some_and(|end| *after >= end);
+            upto.as_slice() >= start && !ends_before
+        };
+        self.lost.iter().find(meets).map(|(_, upto)| upto.as_slice())
+    }
+
     /// Appends the runs, as they are stored.
     pub(crate) fn encode(&self, out: &mut Writer) {
         out.number(self.newest).number(self.moves).length(self.levels.len());
@@ -91,6 +118,10 @@ impl Runs {
                     out.number(merge.output)
                 }
             };
+        }
+        out.length(self.lost.len());
+        for (after, upto) in &self.lost {
+            out.bytes(after).bytes(upto);
         }
     }
 
@@ -107,7 +138,11 @@ impl Runs {
             };
             Ok(Level { runs, merge })
         });
-        Ok(Self { newest, moves, levels: levels.collect::<Result<_, _>>()? })
+        let levels = levels.collect::<Result<_, _>>()?;
+        let count = reader.length(LOST_MAX)?;
+        let range = |_| Ok((reader.bytes(KEY_MAX)?.to_vec(), reader.bytes(KEY_MAX)?.to_vec()));
+        let lost = (0..count).map(range).collect::<Result<_, CodecError>>()?;
+        Ok(Self { newest, moves, levels, lost })
     }
 }
 

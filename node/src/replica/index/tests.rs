@@ -78,7 +78,19 @@ fn many_commits_leave_few_runs_and_every_entry() {
         model.assert_holds(prefix.as_bytes(), b"xw02", 70);
     }
     // Where so many stood by themselves, there are few blocks.
-    assert!(model.store.len() < model.keys.len() / 50, "{} entries", model.store.len());
+    assert!(model.store.len() < model.keys.len() / 10, "{} entries", model.store.len());
+}
+
+#[test]
+fn runs_stay_few_when_each_commit_goes_on_where_the_last_one_ended() {
+    let mut model = Model::default();
+    for number in 0..200 {
+        let ordered = |at: u32| format!("xw{:08}{:016}", number * 200 + at, 0).into_bytes();
+        model.write(&(0..200).map(ordered).collect::<Vec<_>>(), &[]);
+        let most = (2 * FAN_IN) * model.state.runs.levels.len();
+        assert!(model.state.runs.all().count() <= most, "{:?}", model.state.runs);
+    }
+    model.assert_holds(b"xw", b"xw", usize::MAX);
 }
 
 #[test]
@@ -122,10 +134,14 @@ fn a_damaged_block_keeps_nobody_from_writing() {
     }
     let last = key(49, 7);
     model.write(&[], &[last]);
-    assert!(matches!(
-        Index::new(&model.store).scan(b"x", b"x", 9_999),
-        Err(ReadError::Damaged { .. })
-    ));
+    let read = |prefix: &[u8]| Index::new(&model.store).scan(prefix, prefix, 9_999);
+    // Whoever asks for what is in it is told, others are not bothered.
+    assert!(matches!(read(b"xw"), Err(ReadError::Damaged { .. })));
+    model.assert_holds(b"M", b"M", usize::MAX);
+    model.assert_holds(b"xw003", b"xw003", usize::MAX);
+    // Merges left it behind.
+    let runs = &model.state.runs;
+    assert!(runs.all().count() <= 2 * FAN_IN * runs.levels.len(), "{runs:?}");
 }
 
 /// A store that another batch reaches before every read.

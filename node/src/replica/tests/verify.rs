@@ -2,6 +2,7 @@
 
 use super::net::{Net, record};
 use crate::kv::{Op, View};
+use crate::replica::index::Lookup;
 use crate::replica::layout;
 use crate::replica::records::Records;
 
@@ -72,6 +73,47 @@ fn a_wrong_index() {
         vec![Op::Put(key, Vec::new())]
     });
     assert_eq!(problems, ["the store has 6 lookup index entries, not 5"]);
+}
+
+/// Customers whose names have so many words that their entries are runs.
+fn renamed() -> Net {
+    let mut net = Net::new(2);
+    net.meet(0, 1);
+    for number in 0..40 {
+        let name = format!("Alpha Beta Gamma Delta Word{number} Epsilon");
+        net.set(0, record(number), &[("name/legal", &name)]);
+    }
+    for number in 0..10 {
+        let name = format!("Alpha Zeta Word{number} Epsilon");
+        net.set(1, record(number), &[("name/legal", &name)]);
+    }
+    net.settle();
+    net.assert_equal();
+    net
+}
+
+#[test]
+fn runs_of_an_index_are_audited_as_entries_are() {
+    let mut net = renamed();
+    assert!(net.nodes[0].replica.history().state.runs.all().count() > 1);
+    assert_eq!(net.problems(0), [""; 0]);
+    assert_eq!(net.problems(1), [""; 0]);
+    let records = Records::new(&net.nodes[0].store);
+    let find = |word: &str| records.find(Lookup::Name, word, 99).unwrap().len();
+    assert_eq!((find("beta"), find("zeta"), find("word7"), find("alpha")), (30, 10, 1, 40));
+    let whole = net.nodes[0].store.clone();
+    let block = first_key(&net, layout::RUN);
+    let stray = layout::block_key(9_999, b"xwnobody");
+    for (op, expected) in [
+        (Op::Delete(block.clone()), "it is missing in a lookup index"),
+        (Op::Put(block, vec![9, 1, b'x']), "some of the lookup index entries are damaged"),
+        (Op::Put(stray, vec![0]), "index run 9999 is in the store and nothing names it"),
+    ] {
+        net.nodes[0].store = whole.clone();
+        net.nodes[0].store.apply(&[op]);
+        let problems = net.problems(0);
+        assert!(problems[0].contains(expected), "{problems:?}");
+    }
 }
 
 #[test]

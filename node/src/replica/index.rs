@@ -68,14 +68,6 @@ impl<'a> Index<'a> {
         Err(ReadError::Unavailable { reason: reason.to_owned() })
     }
 
-    /// Whether an entry is there.
-    ///
-    /// # Errors
-    /// As [`Self::scan`].
-    pub fn contains(&self, key: &[u8]) -> Result<bool, ReadError> {
-        Ok(self.scan(key, key, 1)?.first().is_some_and(|found| found == key))
-    }
-
     /// The runs of the store.
     pub(super) fn runs(&self) -> Result<Runs, ReadError> {
         let Some(bytes) = self.0.get(layout::STATE)? else { return Ok(Runs::default()) };

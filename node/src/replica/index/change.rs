@@ -30,7 +30,7 @@ pub(crate) struct Changes {
 impl Changes {
     /// An entry that is not there yet.
     pub(crate) fn add(&mut self, key: Key) {
-        if is_in_runs(&key) && key.len() <= RUN_KEY_MAX {
+        if fits_a_run(&key) {
             self.added.push(key);
         } else {
             self.ops.push(Op::Put(key, Vec::new()));
@@ -39,7 +39,7 @@ impl Changes {
 
     /// An entry that is there.
     pub(crate) fn remove(&mut self, key: Key) {
-        if is_in_runs(&key) && key.len() <= RUN_KEY_MAX {
+        if fits_a_run(&key) {
             self.removed.push(key);
         } else {
             self.ops.push(Op::Delete(key));
@@ -73,6 +73,10 @@ impl Changes {
         ops.extend(view.into_ops());
         Ok(ops)
     }
+}
+
+fn fits_a_run(key: &Key) -> bool {
+    is_in_runs(key) && key.len() <= RUN_KEY_MAX
 }
 
 /// The operations that write a run.

@@ -29,6 +29,8 @@ pub(super) struct Cursor {
     from: Vec<u8>,
     page: usize,
     ended: bool,
+    /// The last entry before that, if any was read or passed over.
+    passed: Option<Key>,
     /// The blocks that were passed over.
     pub(super) lost: Vec<LostBlock>,
 }
@@ -37,7 +39,7 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) struct LostBlock {
     pub(super) stored: Vec<u8>,
-    /// The entry before it that was read with it; none: it was the first.
+    /// The entry before it; none: nothing of the run was read before.
     pub(super) after: Option<Key>,
 }
 
@@ -65,6 +67,7 @@ impl Cursor {
             from: layout::block_key(run, start),
             page: 1,
             ended: false,
+            passed: None,
             lost: Vec::new(),
         }
     }
@@ -90,7 +93,6 @@ impl Cursor {
                     continue;
                 }
                 Err(ReadError::Damaged { key }) if self.on_damage == OnDamage::Skip => {
-                    self.from = behind(&key);
                     self.lose(key);
                     continue;
                 }
@@ -104,9 +106,11 @@ impl Cursor {
     }
 
     fn read(&mut self, (stored, bytes): Pair) -> Result<(), ReadError> {
-        self.from = behind(&stored);
         match block::read(&bytes) {
-            Ok(keys) => self.blocks.push_back(Block { stored, keys: keys.into(), is_cut: false }),
+            Ok(keys) => {
+                self.pass(&stored);
+                self.blocks.push_back(Block { stored, keys: keys.into(), is_cut: false });
+            }
             Err(_) if self.on_damage == OnDamage::Skip => self.lose(stored),
             Err(_) => return Err(ReadError::damaged(&stored)),
         }
@@ -114,8 +118,15 @@ impl Cursor {
     }
 
     fn lose(&mut self, stored: Vec<u8>) {
-        let after = self.blocks.back().and_then(|block| block.keys.back()).cloned();
+        let after = self.passed.clone();
+        self.pass(&stored);
         self.lost.push(LostBlock { stored, after });
+    }
+
+    /// Goes on behind a block.
+    fn pass(&mut self, stored: &[u8]) {
+        self.from = behind(stored);
+        self.passed = Some(layout::last_of_block(stored).to_vec());
     }
 
     /// Takes what is read up to an entry, this one included.

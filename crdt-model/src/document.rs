@@ -30,7 +30,7 @@ use crate::claim::{Claim, ClaimSet, Origin};
 use crate::id::{CommitRef, Region};
 use crate::path::{CLAIM_KEY_MAX, ClaimKey};
 use crate::time::Hlc;
-use crate::value::{Assertion, Cell};
+use crate::value::Cell;
 
 mod admission;
 mod canonical;
@@ -45,6 +45,7 @@ mod history;
 pub mod hostile;
 mod refusal;
 mod registers;
+mod said;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -433,7 +434,7 @@ impl CustomerDocument {
     pub fn history(&self) -> Vec<ChangeSummary> {
         let mut cells: BTreeMap<usize, BTreeMap<ClaimKey, Cell>> = BTreeMap::new();
         for (place, change) in self.stored.changes(&self.history) {
-            let puts = change.puts.into_iter().map(|put| (put.key, put.cell));
+            let puts = change.puts.into_iter().map(|put| (put.key, put.said.into_cell()));
             cells.insert(place, puts.collect());
         }
         let mut heads = BTreeSet::new();
@@ -506,7 +507,7 @@ impl CustomerDocument {
             let cell = edit.assertion.to_cell();
             check_edit(edit, &key, &cell)?;
             let visible = registers.visible(&edit.key);
-            let unchanged = matches!(visible, [(_, current)] if *current == cell);
+            let unchanged = matches!(visible, [(_, current)] if *current.cell() == cell);
             let put = Put::over(edit.key.clone(), cell, visible);
             if puts.insert(key, (!unchanged || again(edit)).then_some(put)).is_some() {
                 return Err(ProposeError::DuplicateKey(edit.key.clone()));
@@ -524,13 +525,13 @@ impl CustomerDocument {
         let mut claims = Vec::new();
         let mut writers = BTreeSet::new();
         for (ClaimKey { path, source, slot }, visible) in registers.iter() {
-            for (id, cell) in visible {
+            for (id, said) in visible {
                 let Some(writer) = self.history.find_operation(*id) else { continue };
                 writers.insert(writer);
                 claims.push(Claim {
                     path: path.clone(),
                     source: source.clone(),
-                    assertion: Assertion::in_slot(*slot, cell),
+                    assertion: said.assertion(*slot),
                     origin: self.history.node(writer).origin.clone(),
                 });
             }
@@ -565,7 +566,7 @@ fn ends<'a>(
     today: Date,
 ) -> impl Iterator<Item = Put> + 'a {
     let said = registers.of_source(&edit.key).filter(move |(key, visible)| {
-        let is_silent = matches!(visible, [(_, Cell::Null)]);
+        let is_silent = matches!(visible, [(_, said)] if *said.cell() == Cell::Null);
         key.slot != edit.key.slot && edit.assertion.ends(key.slot, today) && !is_silent
     });
     said.map(|(key, visible)| Put::over(key.clone(), Cell::Null, visible))

@@ -9,9 +9,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::SourceName;
 use crate::time::parse_date;
@@ -43,9 +44,11 @@ pub enum PathError {
 }
 
 /// The address of one attribute of a customer, always in canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AttributePath(String);
+///
+/// Every claim, every explanation and every index repeats it, so that a copy shares the text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AttributePath(Arc<str>);
 
 impl AttributePath {
     /// Builds a path from segments as people write them, escaping what needs it.
@@ -108,14 +111,14 @@ impl FromStr for AttributePath {
         if text.len() > CLAIM_KEY_MAX {
             return Err(PathError::TooLong);
         }
-        let segments: Vec<&str> = text.split('/').collect();
-        if !(2..=SEGMENTS_MAX).contains(&segments.len()) || segments.contains(&"") {
+        let count = segments(text).count();
+        if !(2..=SEGMENTS_MAX).contains(&count) || segments(text).any(str::is_empty) {
             return Err(PathError::Shape);
         }
-        if segments.iter().any(|segment| escape(&unescape(segment)) != **segment) {
+        if !segments(text).all(is_canonical) {
             return Err(PathError::Alphabet);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -129,7 +132,13 @@ impl TryFrom<String> for AttributePath {
 
 impl From<AttributePath> for String {
     fn from(path: AttributePath) -> Self {
-        path.0
+        (*path.0).to_owned()
+    }
+}
+
+impl Serialize for AttributePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -190,6 +199,13 @@ impl FromStr for ClaimKey {
     type Err = PathError;
 
     fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::read(text, None)
+    }
+}
+
+impl ClaimKey {
+    /// Reads a key; the name of its source is shared with that of the key before it, if it is the same.
+    pub(crate) fn read(text: &str, before: Option<&SourceName>) -> Result<Self, PathError> {
         if text.len() > CLAIM_KEY_MAX {
             return Err(PathError::TooLong);
         }
@@ -199,13 +215,21 @@ impl FromStr for ClaimKey {
             Some((source, RELEASE)) => (source, Slot::Release),
             Some((source, day)) => (source, Slot::From(parse_date(day).ok_or(PathError::Slot)?)),
         };
-        let source = source.parse().map_err(|_| PathError::Source)?;
+        let source = match before.filter(|before| before.as_str() == source) {
+            Some(before) => before.clone(),
+            None => source.parse().map_err(|_| PathError::Source)?,
+        };
         Ok(Self { path: path.parse()?, source, slot })
     }
 }
 
 const fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b':' | b'-')
+}
+
+/// Whether a segment is as [`escape`] writes it.
+fn is_canonical(segment: &str) -> bool {
+    segment.bytes().all(is_plain) || escape(&unescape(segment)) == segment
 }
 
 fn escape(segment: &str) -> String {

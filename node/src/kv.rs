@@ -14,6 +14,13 @@ pub const KEY_MAX: usize = 512;
 /// The first byte that no key may start with: a store keeps its own entries there.
 pub const KEY_RESERVED: u8 = 0xFF;
 
+/// The first byte of keys that list things under a prefix: each ends with the [`LISTED_TAIL`] bytes of
+/// what it lists, and a store can often say without a look that a prefix has none
+/// ([`View::lists_none`]).
+pub const KEY_LISTED: u8 = b'x';
+/// How many bytes the name of a listed thing has.
+pub const LISTED_TAIL: usize = 16;
+
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
@@ -108,6 +115,13 @@ pub trait View {
     /// # Errors
     /// When its value is damaged or the store cannot be read.
     fn last(&self, prefix: &[u8]) -> Result<Option<Pair>, ReadError>;
+
+    /// Whether it is known without a look that no key is `prefix`, which starts with [`KEY_LISTED`], and
+    /// [`LISTED_TAIL`] bytes more. `false` says nothing.
+    fn lists_none(&self, prefix: &[u8]) -> bool {
+        let _ = prefix;
+        false
+    }
 }
 
 /// A view held in memory, for the simulator and for tests of pure code.
@@ -258,6 +272,12 @@ impl View for Overlay<'_> {
             Some(value) => Ok(value.clone()),
             None => self.base.get(key),
         }
+    }
+
+    fn lists_none(&self, prefix: &[u8]) -> bool {
+        let mut pending = from_key(&self.pending, prefix);
+        let may_list = pending.next().is_some_and(|(key, _)| key.starts_with(prefix));
+        !may_list && self.base.lists_none(prefix)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, ReadError> {

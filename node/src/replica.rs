@@ -475,7 +475,7 @@ impl Replica {
             let reason = "the commit does not read back".to_owned();
             return Err(WriteRefusal::Defect { reason });
         }
-        let mut applied = self.history.apply(&commit, verdicts, turn.now_ms, &turn.view)?;
+        let mut applied = self.history.take_own(&commit, verdicts, turn.now_ms, &turn.view)?;
         turn.persist(std::mem::take(&mut applied.ops));
         let header = &commit.signed.header;
         for head in &header.follows {

@@ -8,6 +8,7 @@
 mod compact;
 mod disk_store;
 mod engine;
+mod filter;
 mod format;
 mod lock;
 mod open;

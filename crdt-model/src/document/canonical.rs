@@ -58,7 +58,7 @@ impl Actors {
 /// The columns that are not empty, in the order of their names.
 fn columns(puts: &[Put], actors: &Actors) -> Vec<(u64, Vec<u8>)> {
     let mut raw = Vec::new();
-    let metas: Vec<u64> = puts.iter().map(|put| push_cell(&mut raw, &put.cell)).collect();
+    let metas: Vec<u64> = puts.iter().map(|put| push_cell(&mut raw, put.said.cell())).collect();
     let keys: Vec<String> = puts.iter().map(|put| put.key.to_string()).collect();
     let counts: Vec<u64> = puts.iter().map(|put| put.replaces.len() as u64).collect();
     let mut replaced: Vec<OpId> = Vec::new();

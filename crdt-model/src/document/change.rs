@@ -11,6 +11,7 @@ use super::chunk::{self, Reader};
 use super::columns::{ColumnError, any_true, rows, sums, values};
 use super::refusal::QuarantineCode;
 use super::registers::Visible;
+use super::said::Said;
 use super::{
     CHANGE_BYTES_MAX, COUNTER_MAX, ClaimEdit, OPERATIONS_MAX, PREDECESSORS_MAX, ReadChange,
     TEXT_BYTES_MAX,
@@ -31,7 +32,7 @@ pub(super) struct OpId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Put {
     pub(super) key: ClaimKey,
-    pub(super) cell: Cell,
+    pub(super) said: Said,
     pub(super) replaces: Vec<OpId>,
 }
 
@@ -87,7 +88,7 @@ impl Content {
         let edit = |put: &Put| ClaimEdit {
             key: put.key.clone(),
             // What cannot be read states nothing.
-            assertion: Assertion::in_slot(put.key.slot, &put.cell).unwrap_or(Assertion::Tombstone),
+            assertion: put.said.assertion(put.key.slot).unwrap_or(Assertion::Tombstone),
         };
         let edits = self.puts.iter().map(edit).collect();
         ReadChange { edits, seen: Version::new(self.dependencies.clone()) }
@@ -102,7 +103,8 @@ impl Content {
 impl Put {
     /// Sets a register in place of what is visible there.
     pub(super) fn over(key: ClaimKey, cell: Cell, visible: &[Visible]) -> Self {
-        Self { key, cell, replaces: visible.iter().map(|(id, _)| *id).collect() }
+        let replaces = visible.iter().map(|(id, _)| *id).collect();
+        Self { key, said: cell.into(), replaces }
     }
 }
 
@@ -239,7 +241,7 @@ impl<'a> Columns<'a> {
         let cells = self.cells(count)?;
         let replaces = self.replaces(count, actors)?;
         let puts = keys.into_iter().zip(cells).zip(replaces);
-        Ok(puts.map(|((key, cell), replaces)| Put { key, cell, replaces }).collect())
+        Ok(puts.map(|((key, cell), replaces)| Put { key, said: cell.into(), replaces }).collect())
     }
 
     fn keys(&self, count: usize) -> Result<Vec<ClaimKey>, QuarantineCode> {
@@ -248,13 +250,14 @@ impl<'a> Columns<'a> {
             return Err(QuarantineCode::Malformed);
         }
         let mut seen = BTreeSet::new();
-        let mut keys = Vec::with_capacity(count);
+        let mut keys: Vec<ClaimKey> = Vec::with_capacity(count);
         for text in texts {
             let text = text.ok_or(QuarantineCode::NotRootMap)?;
             if !seen.insert(text) {
                 return Err(QuarantineCode::DuplicateKey);
             }
-            keys.push(text.parse().map_err(|_| QuarantineCode::ClaimKey)?);
+            let before = keys.last().map(|key| &key.source);
+            keys.push(ClaimKey::read(text, before).map_err(|_| QuarantineCode::ClaimKey)?);
         }
         Ok(keys)
     }

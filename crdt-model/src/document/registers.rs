@@ -12,12 +12,13 @@ use automerge::{
 };
 
 use super::change::{Content, OpId};
+use super::said::Said;
 use crate::id::LogId;
 use crate::path::{ClaimKey, Slot};
 use crate::value::Cell;
 
 /// One visible value of a register and the operation that set it.
-pub(super) type Visible = (OpId, Cell);
+pub(super) type Visible = (OpId, Said);
 
 /// Every register with its visible values in the order of their operations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Registers {
             values.retain(|(id, _)| !put.replaces.contains(id));
             let id = OpId { counter, log: change.log };
             let place = values.partition_point(|(other, _)| *other < id);
-            values.insert(place, (id, put.cell));
+            values.insert(place, (id, put.said));
         }
     }
 
@@ -65,7 +66,9 @@ impl Registers {
             let visible = if item.conflict {
                 conflicting(document, &item.key)?
             } else {
-                read_operation(&item.id()).zip(cell_of_ref(&item.value)).map(|value| vec![value])
+                read_operation(&item.id())
+                    .zip(cell_of_ref(&item.value))
+                    .map(|(id, cell)| vec![(id, cell.into())])
             };
             let Some((key, visible)) = item.key.parse().ok().zip(visible) else { return Ok(None) };
             registers.insert(key, visible);
@@ -77,7 +80,10 @@ impl Registers {
 /// The visible values of one register of an Automerge document.
 fn conflicting(document: &Automerge, key: &str) -> Result<Option<Vec<Visible>>, AutomergeError> {
     let values = document.get_all(ROOT, key)?;
-    Ok(values.iter().map(|(value, id)| read_operation(id).zip(cell_of(value))).collect())
+    let visible = values.iter().map(|(value, id)| {
+        read_operation(id).zip(cell_of(value)).map(|(id, cell)| (id, cell.into()))
+    });
+    Ok(visible.collect())
 }
 
 fn read_operation(id: &ObjId) -> Option<OpId> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::LogId;
-use crate::value::{Scalar, Statement, Value};
+use crate::value::{Assertion, Scalar, Statement, Value};
 
 mod canonical;
 mod convergence;

@@ -13,11 +13,13 @@ use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{RecordId, RecordKind};
 use crdt_model::survivorship::resolve;
+use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
 use super::commit::Commit;
 use super::history::{History, Rebuilt, Verdict};
 use super::index::{self, Changes};
+use super::issues::parent_in;
 use super::layout;
 use super::limits::RECORD_BYTES_MAX;
 use super::numbers;
@@ -72,8 +74,10 @@ pub(super) struct Batch<'a> {
     pub(super) state: State,
     /// What is to be written.
     pub(super) ops: Vec<Op>,
-    /// The records that changed, with their resolution.
-    pub(super) records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
+    /// The records that changed, each with the parent that it names now, and since when.
+    pub(super) parents: BTreeMap<RecordId, Option<(RecordId, Hlc)>>,
+    /// The records that changed, with their resolution, for whoever asked for it.
+    pub(super) records: Option<BTreeMap<RecordId, (CustomerDocument, Resolved)>>,
     /// The records that were written before, as they are now: somebody may write them again soon.
     pub(super) hot: Vec<(RecordId, CustomerDocument, Arc<Golden>)>,
     /// What an operator must see.
@@ -97,7 +101,8 @@ impl<'a> Batch<'a> {
         Self {
             state: history.state.clone(),
             ops: Vec::new(),
-            records: BTreeMap::new(),
+            parents: BTreeMap::new(),
+            records: None,
             hot: Vec::new(),
             alarms: Vec::new(),
             has_due: false,
@@ -218,7 +223,10 @@ impl<'a> Batch<'a> {
         if before.is_some() {
             self.hot.push((*record, document.clone(), Arc::new(after)));
         }
-        self.records.insert(*record, (document, resolved));
+        self.parents.insert(*record, parent_in(&resolved));
+        if let Some(records) = &mut self.records {
+            records.insert(*record, (document, resolved));
+        }
         Ok(difference)
     }
 

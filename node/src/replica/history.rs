@@ -2,9 +2,9 @@
 //! quarantine, feed and digests.
 //!
 //! A commit is first placed ([`History::place`]: is it the next one of its log, are its causes here,
-//! is it signed by a member?), then its items are judged ([`History::judge`]), then everything it
-//! changes becomes one batch ([`History::apply`]). Judging is a pure function of the commit, its
-//! causal past and the roster; `docs/replication.md` lists the verdicts.
+//! is it signed by a member?), then its items are judged and everything they change becomes one batch
+//! ([`History::take`]). Judging is a pure function of the commit, its causal past and the roster;
+//! `docs/replication.md` lists the verdicts.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 
-use super::batch::Batch;
+use super::batch::{Batch, Golden};
 use super::causality::{self, Past};
 use super::commit::{Commit, Head, Header, Note, Opening};
 use super::hot::Hot;
@@ -112,7 +112,7 @@ pub enum Verdict {
 pub struct Applied {
     /// To be written in one batch.
     pub ops: Vec<Op>,
-    /// The records that changed, with their resolution.
+    /// Of a commit of our own, the records that changed, with their resolution.
     pub records: BTreeMap<RecordId, (CustomerDocument, Resolved)>,
     /// What an operator must see.
     pub alarms: Vec<String>,
@@ -286,30 +286,6 @@ impl History {
         })
     }
 
-    /// Judges every item of a commit that is [`Place::Next`].
-    ///
-    /// # Errors
-    /// [`ReadError`] when the store fails or a value is damaged.
-    pub fn judge(
-        &self,
-        commit: &Commit,
-        author: &NodeId,
-        region: &Region,
-        view: &dyn View,
-    ) -> Result<Vec<Verdict>, ReadError> {
-        let header = &commit.signed.header;
-        let past = &Past::new(header, &self.vector, view);
-        commit
-            .records()
-            .map(|(record, change)| {
-                let before = self.document(&record, view)?;
-                let note = &commit.signed.note;
-                let item = ItemOf { header, note, author, region, record, change, past };
-                self.judge_item(&item, &before)
-            })
-            .collect()
-    }
-
     /// Judges one item against the document as it was before it.
     ///
     /// # Errors
@@ -400,21 +376,59 @@ impl History {
         }
     }
 
-    /// Takes a judged commit: moves the vector, the state and the digests, and gives the batch.
+    /// Judges and applies a commit that is [`Place::Next`]: moves the vector, the state and the digests,
+    /// and gives the batch.
     ///
     /// `now_ms` bounds how far a commit's time may move the local clock.
     ///
     /// # Errors
     /// [`ReadError`] when the store fails or a value is damaged; nothing has changed then.
-    pub fn apply(
+    pub fn take(
+        &mut self,
+        commit: &Commit,
+        author: &NodeId,
+        region: &Region,
+        now_ms: u64,
+        view: &dyn View,
+    ) -> Result<Applied, ReadError> {
+        let (header, note) = (&commit.signed.header, &commit.signed.note);
+        let past = &Past::new(header, &self.vector, view);
+        // One item after the other: what is left of one is small, and the next finds the memory warm.
+        let verdicts = commit.records().map(|(record, change)| {
+            let before = self.document(&record, view)?;
+            let item = ItemOf { header, note, author, region, record, change, past };
+            self.judge_item(&item, &before)
+        });
+        let booked = self.book(Batch::new(self, view), commit, verdicts, now_ms)?;
+        Ok(self.adopt_booked(commit, booked))
+    }
+
+    /// Applies a commit of our own, whose verdicts are known. As [`Self::take`], and gives the records
+    /// that changed.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) fn take_own(
         &mut self,
         commit: &Commit,
         verdicts: Vec<Verdict>,
         now_ms: u64,
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
+        let batch = Batch { records: Some(BTreeMap::new()), ..Batch::new(self, view) };
+        let booked = self.book(batch, commit, verdicts.into_iter().map(Ok), now_ms)?;
+        Ok(self.adopt_booked(commit, booked))
+    }
+
+    /// Makes the batch of a commit, a verdict for each item.
+    fn book(
+        &self,
+        mut batch: Batch<'_>,
+        commit: &Commit,
+        verdicts: impl Iterator<Item = Result<Verdict, ReadError>>,
+        now_ms: u64,
+    ) -> Result<Booked, ReadError> {
         let header = &commit.signed.header;
-        let mut batch = Batch::new(self, view);
         batch.state.feed += 1;
         batch.state.clock = self.clock_after(header.time, now_ms);
         let mut differences = Vec::new();
@@ -426,27 +440,35 @@ impl History {
                 code: String::new(),
                 text: String::new(),
             };
-            differences.extend(batch.item(item, verdict)?);
+            differences.extend(batch.item(item, verdict?)?);
         }
         batch.store_commit(commit);
         batch.ops.extend(causality::notes(header));
         batch.feed(&mut FeedEntry { cause: Cause::Commit(header.commit()), records: differences });
-        let Batch { state, mut ops, records, hot, alarms, has_due, lists_changed, .. } =
+        let Batch { state, ops, records, hot, alarms, has_due, lists_changed, .. } =
             batch.done()?;
+        let records = records.unwrap_or_default();
+        let applied = Applied { ops, records, alarms };
+        Ok(Booked { state, applied, hot, has_due, lists_changed })
+    }
+
+    /// Moves on to what the batch of a commit says.
+    fn adopt_booked(&mut self, commit: &Commit, booked: Booked) -> Applied {
+        let Booked { state, mut applied, hot, has_due, lists_changed } = booked;
         if lists_changed {
             self.lists.forget();
         }
         hot.into_iter()
             .for_each(|(record, document, golden)| self.hot.keep(record, document, golden));
         self.has_due |= has_due;
-        for log in self.vector.advance(header, commit.signed.hash()) {
+        for log in self.vector.advance(&commit.signed.header, commit.signed.hash()) {
             if let Some(held) = self.vector.get(&log) {
-                ops.push(Op::Put(layout::vector_key(&log), held.encode()));
+                applied.ops.push(Op::Put(layout::vector_key(&log), held.encode()));
             }
         }
         self.state = state;
-        ops.push(Op::Put(layout::STATE.to_vec(), self.state.encode()));
-        Ok(Applied { ops, records, alarms })
+        applied.ops.push(Op::Put(layout::STATE.to_vec(), self.state.encode()));
+        applied
     }
 
     /// The local clock after hearing of `time`: never dragged further than the bound. It always takes
@@ -592,6 +614,15 @@ pub fn sound_document(
         }
         other => other,
     }
+}
+
+/// What a commit comes to, before anything has moved.
+struct Booked {
+    state: State,
+    applied: Applied,
+    hot: Vec<(RecordId, CustomerDocument, Arc<Golden>)>,
+    has_due: bool,
+    lists_changed: bool,
 }
 
 /// What a longer roster gives: the state, whether records became due, and the batch.

@@ -195,6 +195,9 @@ impl Batch<'_> {
     /// The first records under a prefix of the index in the store. Whoever writes an identifier asks twice
     /// for it: to tell the others, and to look for issues.
     fn shared(&self, prefix: &[u8]) -> Result<Vec<RecordId>, ReadError> {
+        if self.view.lists_none(prefix) {
+            return Ok(Vec::new());
+        }
         if let Some(ids) = self.asked.borrow().get(prefix) {
             return Ok(ids.clone());
         }
@@ -217,15 +220,11 @@ impl Batch<'_> {
         Ok(seen)
     }
 
+    /// The parent that a record will name after the batch.
     fn parent(&self, record: &RecordId) -> Result<Option<RecordId>, ReadError> {
-        Ok(self.golden_of(record)?.as_ref().and_then(parent_of))
-    }
-
-    /// The golden record as it will be after the batch.
-    fn golden_of(&self, record: &RecordId) -> Result<Option<GoldenRecord>, ReadError> {
-        match self.records.get(record) {
-            Some((_, resolved)) => Ok(Some(GoldenRecord::from_resolved(*record, resolved))),
-            None => Records::new(self.view).golden(record),
+        match self.parents.get(record) {
+            Some(parent) => Ok(parent.map(|(parent, _)| parent)),
+            None => Ok(Records::new(self.view).golden(record)?.as_ref().and_then(parent_of)),
         }
     }
 }
@@ -263,6 +262,13 @@ fn parent_of(golden: &GoldenRecord) -> Option<RecordId> {
     record_of(last)
 }
 
+/// The parent that a resolved record names last, and since when.
+pub(super) fn parent_in(resolved: &Resolved) -> Option<(RecordId, Hlc)> {
+    let segments = resolved.attributes.iter().find(|(path, _)| path.as_str() == PARENT);
+    let winner = segments?.1.last()?.resolution.winner.as_ref()?;
+    Some((record_of(winner.value.as_ref()?)?, winner.origin.time))
+}
+
 fn record_of(value: &Value) -> Option<RecordId> {
     match value.member("customer")? {
         Scalar::Text(text) => text.parse().ok(),
@@ -290,22 +296,15 @@ impl Surroundings<'_, '_> {
 impl Around for Surroundings<'_, '_> {
     fn exists(&self, record: &RecordId) -> bool {
         let key = layout::record_key(layout::GOLDEN, record);
-        self.batch.records.contains_key(record) || self.or_fail(self.batch.view.get(&key)).is_some()
+        self.batch.parents.contains_key(record) || self.or_fail(self.batch.view.get(&key)).is_some()
     }
 
     fn parent(&self, record: &RecordId) -> Option<(RecordId, Hlc)> {
-        let read;
-        let resolved = if let Some((_, resolved)) = self.batch.records.get(record) {
-            resolved
-        } else {
-            let records = Records::new(self.batch.view);
-            let document = self.or_fail(records.document(record))?;
-            read = resolve(self.batch.history.policy(), &document.claims());
-            &read
-        };
-        let path: AttributePath = PARENT.parse().ok()?;
-        let winner = resolved.attributes.get(&path)?.last()?.resolution.winner.as_ref()?;
-        Some((record_of(winner.value.as_ref()?)?, winner.origin.time))
+        if let Some(parent) = self.batch.parents.get(record) {
+            return *parent;
+        }
+        let document = self.or_fail(Records::new(self.batch.view).document(record))?;
+        parent_in(&resolve(self.batch.history.policy(), &document.claims()))
     }
 
     fn sharing(&self, path: &AttributePath) -> Vec<RecordId> {

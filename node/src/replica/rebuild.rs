@@ -72,8 +72,7 @@ impl Rebuild {
     pub fn take(&mut self, commit: &Commit, new: &dyn View) -> Result<Taken, ReadError> {
         Ok(match self.history.place(commit, new)? {
             Place::Next { author, region } => {
-                let verdicts = self.history.judge(commit, &author, &region, new)?;
-                Taken::Next(self.history.apply(commit, verdicts, self.now_ms, new)?.ops)
+                Taken::Next(self.history.take(commit, &author, &region, self.now_ms, new)?.ops)
             }
             Place::Known | Place::Void => Taken::Known,
             place @ (Place::MissingCause

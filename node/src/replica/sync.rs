@@ -316,8 +316,7 @@ impl Replica {
         #[cfg(test)]
         let place = self.history.misplace(place, commit);
         if let Place::Next { author, region } = &place {
-            let verdicts = self.history.judge(commit, author, region, &turn.view)?;
-            let applied = self.history.apply(commit, verdicts, turn.now_ms, &turn.view)?;
+            let applied = self.history.take(commit, author, region, turn.now_ms, &turn.view)?;
             self.moved.insert(commit.signed.header.log);
             self.freshness.wrote(*author, commit.signed.header.time.ms());
             turn.persist(applied.ops);

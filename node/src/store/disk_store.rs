@@ -10,6 +10,7 @@ use super::compact;
 use super::engine::{
     Batch, Bytes, Engine, EngineKind, Entry, Fault, count_blobs, disk_bytes, engine_dir,
 };
+use super::filter::Filter;
 use super::format::{FORMAT_KEY, StoreId};
 use super::lock::DirLock;
 use super::open::{self, OpenError, OpenReport, StoreOptions};
@@ -48,6 +49,8 @@ pub struct DiskStore {
     writer: Mutex<()>,
     /// Held for writing while readers get to see a batch: no call may see it in part.
     gate: RwLock<Gate>,
+    /// Knows of every key that was ever written here, or of none.
+    filter: Filter,
     /// A walk of [`Store::verify`] under way, which batches keep up to date.
     walk: Walk,
 }
@@ -82,9 +85,9 @@ impl DiskStore {
         open::open(dir, options)
     }
 
-    pub(super) const fn from_parts(parts: Parts, totals: Totals) -> Self {
+    pub(super) const fn from_parts(parts: Parts, totals: Totals, filter: Filter) -> Self {
         let gate = RwLock::new(Gate { totals, before: None });
-        Self { parts, writer: Mutex::new(()), gate, walk: Walk::new() }
+        Self { parts, writer: Mutex::new(()), gate, filter, walk: Walk::new() }
     }
 
     pub(super) fn into_parts(self) -> Parts {
@@ -162,7 +165,10 @@ impl DiskStore {
     fn apply_checked(&self, ops: &[Op], durable: bool) -> Result<(), Fault> {
         let engine = &self.parts.engine;
         let totals = self.reading().totals;
-        let Planned { changed, stale, totals, before } = plan(engine, ops, totals)?;
+        let Planned { changed, stale, totals, before } = plan(engine, &self.filter, ops, totals)?;
+        // Before anybody can find them in the engine.
+        let written = changed.iter().filter(|change| change.new.is_some());
+        written.for_each(|change| self.filter.add(change.key));
         let totals_entry = totals.entry();
         let mut batch = Batch::default();
         stale.iter().for_each(|chunk| batch.remove(&**chunk));
@@ -218,7 +224,12 @@ struct Planned<'a> {
 }
 
 /// Looks up what the changes replace.
-fn plan<'a>(engine: &Engine, ops: &'a [Op], mut totals: Totals) -> Result<Planned<'a>, Fault> {
+fn plan<'a>(
+    engine: &Engine,
+    filter: &Filter,
+    ops: &'a [Op],
+    mut totals: Totals,
+) -> Result<Planned<'a>, Fault> {
     // One key may change several times: the last one counts.
     let last: BTreeMap<&[u8], Option<&[u8]>> = ops
         .iter()
@@ -232,7 +243,10 @@ fn plan<'a>(engine: &Engine, ops: &'a [Op], mut totals: Totals) -> Result<Planne
     let mut changed = Vec::with_capacity(last.len());
     let mut stale = Vec::new();
     for (key, value) in last {
-        let (old, chunks) = owned_entries(engine, key)?;
+        let (old, chunks) = match filter.lacks(key) {
+            true => (None, Vec::new()),
+            false => owned_entries(engine, key)?,
+        };
         stale.extend(chunks);
         if !engine.keeps_versions() {
             before = before.and_then(|mut values| {
@@ -327,7 +341,11 @@ impl Store for DiskStore {
 
 impl View for DiskStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        self.read(|view| view.get(key))
+        if self.filter.lacks(key) { Ok(None) } else { self.read(|view| view.get(key)) }
+    }
+
+    fn lists_none(&self, prefix: &[u8]) -> bool {
+        self.filter.lacks(prefix)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Pair>, ReadError> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::compact;
 use super::disk_store::{DiskStore, Parts, is_empty, load};
 use super::engine::{Batch, Engine, EngineKind, Fault, count_blobs, engine_dir, sync_dir};
+use super::filter::Filter;
 use super::format::{self, FORMAT_KEY, StoreId};
 use super::lock::{DirLock, LockError};
 use super::sled_engine::{remove_leftovers, set_aside};
@@ -174,6 +175,7 @@ pub(super) fn open(
         open_engine(dir, kind, options).map_err(fail)?;
     sync_names(dir).map_err(|e| fail(e.into()))?;
     let (store, totals, created) = identify(dir, &engine)?;
+    let filter = Filter::of(&engine, &totals).map_err(fail)?;
     let blobs = count_blobs(&files);
     if leftovers > 0 {
         tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");
@@ -189,7 +191,7 @@ pub(super) fn open(
     }
     let parts = Parts { engine, lock, id: store, dir: dir.to_owned(), options: *options };
     let report = OpenReport { store, engine: kind, created, leftovers, moved_aside, blobs };
-    Ok((DiskStore::from_parts(parts, totals), report))
+    Ok((DiskStore::from_parts(parts, totals, filter), report))
 }
 
 /// Creates and locks the directory, and finishes or undoes an interrupted compaction.

@@ -30,7 +30,7 @@ fn by_automerge(content: &Content) -> Vec<u8> {
 fn operation(put: &Put) -> Op {
     let replaces = put.replaces.iter();
     Op {
-        action: OpType::Put(match &put.cell {
+        action: OpType::Put(match put.said.cell() {
             Cell::Null => ScalarValue::Null,
             Cell::Bool(flag) => ScalarValue::Boolean(*flag),
             Cell::Int(number) => ScalarValue::Int(*number),
@@ -64,7 +64,7 @@ fn content() -> impl Strategy<Value = Content> {
             dependencies.sort_unstable();
             let put = |(key, (cell, replaces)): (ClaimKey, (Cell, BTreeSet<OpId>))| Put {
                 key,
-                cell,
+                said: cell.into(),
                 replaces: replaces.into_iter().collect(),
             };
             let mut puts: Vec<Put> = puts.into_iter().map(put).collect();

@@ -144,7 +144,7 @@ fn expected(commits: &[Commit]) -> Vec<(String, CommitRef, Cell)> {
         let content = Content::decode(&commit.change).unwrap();
         for (counter, put) in (content.start..).zip(content.puts) {
             replaced.extend(put.replaces.iter().map(|id| (id.log, id.counter)));
-            live.push((put.key.to_string(), commit.author.commit, counter, put.cell));
+            live.push((put.key.to_string(), commit.author.commit, counter, put.said.into_cell()));
         }
     }
     live.retain(|(_, commit, counter, _)| !replaced.contains(&(commit.log, *counter)));

@@ -110,7 +110,7 @@ fn any_put_founds_whatever_it_says() {
         let empty = CustomerDocument::empty();
         let plain = propose(&empty, &emea(1, 10), &[edit(TERMS, "NT30")]);
         let mut content = Content::decode(&plain).unwrap();
-        content.puts[0].cell = cell.clone();
+        content.puts[0].said = cell.clone().into();
         let bytes = content.encode();
         let record = empty.admit(&emea(1, 10), &bytes).unwrap();
         let record = write(&record, &amer(1, 20), &[edit(PROPOSED, "NT60")]);

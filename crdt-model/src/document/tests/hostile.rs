@@ -270,7 +270,7 @@ fn alter(content: &mut Content, document: &CustomerDocument, numbers: &mut Numbe
                 content.start = seen.heads().iter().map(last).max().unwrap() + 1;
             }
             6 => content.sequence = numbers.below(4) as u64,
-            _ => put.cell = [Cell::Null, Cell::Int(i64::MIN)][numbers.below(2)].clone(),
+            _ => put.said = [Cell::Null, Cell::Int(i64::MIN)][numbers.below(2)].clone().into(),
         }
     }
 }

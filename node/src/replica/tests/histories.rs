@@ -293,8 +293,7 @@ fn deliver(commits: &[Commit], whole: &Roster, end_ms: u64, seed: u64) -> Memory
         let commit = again.unwrap_or(waiting[at]);
         match history.place(commit, &store).unwrap() {
             Place::Next { author, region } => {
-                let verdicts = history.judge(commit, &author, &region, &store).unwrap();
-                let applied = history.apply(commit, verdicts, clock, &store).unwrap();
+                let applied = history.take(commit, &author, &region, clock, &store).unwrap();
                 store.apply(&applied.ops);
                 held.push(waiting.remove(at));
                 stuck = 0;

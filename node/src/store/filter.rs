@@ -1,0 +1,62 @@
+//! What is surely not in the store, known without a look: a Bloom filter over its keys (Bloom, "Space/time
+//! trade-offs in hash coding with allowable errors", CACM 1970).
+//!
+//! Whoever takes in a new customer asks for much that is not there: its document, whoever else names it,
+//! whoever else shows its tax id, and what each of its keys held before. An engine looks for each through
+//! its whole tree, and on sled readers wait for the batch that is being written. A filter knows all keys or
+//! it knows nothing: it begins with a store that is new or small, and a large one goes without until
+//! its content is read anyway.
+
+use fastbloom::AtomicBloomFilter;
+
+use super::disk_store::{PAGE, page};
+use super::engine::{Engine, Fault};
+use super::totals::Totals;
+use crate::kv::{KEY_LISTED, KEY_RESERVED, LISTED_TAIL};
+
+/// Keys up to which a store is read when it is opened; that takes some ten milliseconds.
+const SMALL: u64 = 10_000;
+/// 16 MiB: at a million customers, which have twelve entries here each, three of a hundred looks are in
+/// vain.
+const BITS: usize = 1 << 27;
+const HASHES: u32 = 4;
+
+/// The filter; `None` knows nothing.
+pub(super) struct Filter(Option<AtomicBloomFilter>);
+
+impl Filter {
+    /// The filter of an engine with so many entries.
+    pub(super) fn of(engine: &Engine, totals: &Totals) -> Result<Self, Fault> {
+        if totals.keys > SMALL {
+            return Ok(Self(None));
+        }
+        let filter = Self(Some(AtomicBloomFilter::with_num_bits(BITS).hashes(HASHES)));
+        let mut from = Vec::new();
+        loop {
+            let entries = page(engine, &from)?;
+            for (key, _) in entries.iter().filter(|(key, _)| !key.starts_with(&[KEY_RESERVED])) {
+                filter.add(key);
+            }
+            match entries.last() {
+                Some((key, _)) if entries.len() == PAGE => from = [key, [0].as_slice()].concat(),
+                Some(_) | None => return Ok(filter),
+            }
+        }
+    }
+
+    /// Notes a key before it is written.
+    pub(super) fn add(&self, key: &[u8]) {
+        let Some(filter) = &self.0 else { return };
+        filter.insert(key);
+        if key.first() == Some(&KEY_LISTED)
+            && let Some((prefix, _)) = key.split_last_chunk::<LISTED_TAIL>()
+        {
+            filter.insert(prefix);
+        }
+    }
+
+    /// Whether surely no such key was ever written, nor one that goes on with what a listed key ends with.
+    pub(super) fn lacks(&self, key: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|filter| !filter.contains(key))
+    }
+}

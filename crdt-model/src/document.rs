@@ -428,6 +428,21 @@ impl CustomerDocument {
         admission::admit(self, author, change, seen)
     }
 
+    /// The document that a change makes of a record that nobody has written yet, judged by the region
+    /// that the change itself names. When the author is the one that is given along, this is what
+    /// [`admit_seen`](Self::admit_seen) says of the empty document, whatever else anybody holds: so it
+    /// can be found out before it is known who the author is.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the rule that the change breaks, or a defect of ours.
+    pub fn first(
+        commit: CommitRef,
+        time: Hlc,
+        change: &[u8],
+    ) -> Result<(Author, Admitted), Refusal> {
+        admission::admit_first(commit, time, change)
+    }
+
     /// Every change in a causal order that is the same on every node; among changes that were made
     /// apart, the earlier first.
     #[must_use]

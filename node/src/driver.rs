@@ -9,6 +9,7 @@
 
 mod committer;
 mod inbox;
+mod reader;
 mod tickets;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::committer::Committer;
 use self::inbox::{End, Inbox, Input};
+use self::reader::{Queue, Readers};
 use self::tickets::{Replications, Tickets};
 use crate::clock::Clock;
 use crate::handle::{Command, Handle};
@@ -140,6 +142,8 @@ pub async fn start<S: Store + 'static>(
     let (stop, stopped) = oneshot::channel();
     let (failed, ended) = oneshot::channel();
     let (policy, policy_seen) = watch::channel(Arc::clone(replica.history().policy()));
+    let readers =
+        Readers::start(&policy_seen).map_err(|error| StartError::System(error.to_string()))?;
     let handle = Handle::new(commands, Arc::<S>::clone(&store), status_seen, policy_seen);
     let was_ready = replica.is_ready();
     let driver = Driver {
@@ -166,7 +170,7 @@ pub async fn start<S: Store + 'static>(
     let committer = Committer::start(Arc::clone(&driver.store), to_driver)
         .map_err(|error| StartError::System(error.to_string()))?;
     let inbox = Inbox {
-        transport: transport_inbox,
+        transport: Queue::new(transport_inbox, readers),
         commands: command_inbox,
         written,
         stopped,
@@ -290,6 +294,7 @@ impl<S: Store> Driver<S> {
         inbox.turn_away(&why);
         runtime.block_on(self.transport.shutdown());
         committer.join();
+        inbox.transport.end();
         let outcome = match ended {
             Ended::Stopped => self.store.sync(),
             Ended::Store(error) => Err(error),
@@ -500,7 +505,7 @@ impl<S: Store> Driver<S> {
             // The committer's word is no event.
             Input::Written(_) => return None,
             Input::Deadline => Event::Tick,
-            Input::Transport(event) => event.into(),
+            Input::Transport(waiting) => waiting.into(),
             Input::Command(Command::Write(request, reply)) => {
                 let ticket = self.tickets.draw();
                 self.tickets.writes.insert(ticket, reply);

@@ -9,6 +9,7 @@
 
 pub mod action;
 mod advice;
+pub mod ahead;
 pub mod backup;
 mod batch;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 pub mod vector;
+pub mod verdict;
 pub mod verify;
 mod write;
 
@@ -55,13 +57,14 @@ use crdt_model::id::{CommitRef, LogId, Region};
 use crdt_model::policy::Policy;
 
 use self::action::Action;
+use self::ahead::Ahead;
 use self::commit::{Commit, Draft, Opening};
 use self::event::{
     Answer, Event, LinkId, Ticket, WriteOutcome, WriteReceipt, WriteRefusal, WriteRequest,
 };
 use self::frame::Digests;
 use self::freshness::Freshness;
-use self::history::{Applied, History, Verdict};
+use self::history::{Applied, History};
 use self::limits::{
     ALARMS_MAX, CLOCK_OFFSET_MS_MAX, COMMIT_BYTES_MAX, FOLLOWS_MAX, OPEN_LOGS_MAX,
     RECORD_BYTES_MAX, SETTLED_LINKS_MAX, SETTLED_MS,
@@ -71,6 +74,7 @@ use self::numbers::Numbers;
 use self::peers::{Link, Peer, clock_offset_ms};
 use self::records::Records;
 use self::roster::{Roster, RosterError, Signer};
+use self::verdict::Verdict;
 use self::write::{OwnLog, Writer};
 use crate::kv::{Op, Overlay, ReadError, View};
 
@@ -233,7 +237,8 @@ impl Replica {
                 self.turned_away(key, &reason);
                 Ok(())
             }
-            Event::Frame { link, bytes } => self.frame(&mut turn, link, &bytes),
+            Event::Frame { link, bytes } => self.frame(&mut turn, link, Ahead::decode(&bytes)),
+            Event::Read { link, read } => self.frame(&mut turn, link, *read),
             Event::Sent { link, bytes } => self.sent(&mut turn, link, bytes),
             Event::Write { ticket, request } => {
                 let outcome = self.write(&mut turn, &request);

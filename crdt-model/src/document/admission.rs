@@ -13,6 +13,7 @@ use super::refusal::{QuarantineCode, Refusal};
 use super::{Admitted, Author, CustomerDocument, HISTORY_BYTES_MAX};
 use crate::id::CommitRef;
 use crate::path::ClaimKey;
+use crate::time::Hlc;
 
 /// Whether the author of a change can have seen a commit.
 pub(super) type Seen<'a> = &'a dyn Fn(&CommitRef) -> bool;
@@ -24,7 +25,30 @@ pub(super) fn admit(
     bytes: &[u8],
     seen: Seen<'_>,
 ) -> Result<Admitted, Refusal> {
-    let (content, hash) = Content::decode_named(bytes)?;
+    merge(document, author, Content::decode_named(bytes)?, bytes, seen)
+}
+
+/// Judges a change as the first one of a record, by the region that it says its author is in.
+pub(super) fn admit_first(
+    commit: CommitRef,
+    time: Hlc,
+    bytes: &[u8],
+) -> Result<(Author, Admitted), Refusal> {
+    let read = Content::decode_named(bytes)?;
+    let region = history::region(&read.0.message).ok_or(QuarantineCode::WrongMessage)?;
+    let author = Author { commit, time, region };
+    // The empty document holds nothing that anybody could have seen.
+    let admitted = merge(&CustomerDocument::empty(), &author, read, bytes, &|_| false)?;
+    Ok((author, admitted))
+}
+
+fn merge(
+    document: &CustomerDocument,
+    author: &Author,
+    (content, hash): (Content, [u8; 32]),
+    bytes: &[u8],
+    seen: Seen<'_>,
+) -> Result<Admitted, Refusal> {
     check_author(&content, author)?;
     if content.encode() != bytes {
         return Err(QuarantineCode::NotCanonical.into());

@@ -262,6 +262,11 @@ pub(super) fn message(region: &Region, commit: CommitRef, as_of: Option<&Version
     format!("{region} {}{as_of}", commit.seq)
 }
 
+/// The region that a message names.
+pub(super) fn region(message: &str) -> Option<Region> {
+    message.split(' ').next()?.parse().ok()
+}
+
 /// The version that a message names.
 pub(super) fn as_of(message: &str) -> Option<Version> {
     message.splitn(3, ' ').nth(2)?.parse().ok()

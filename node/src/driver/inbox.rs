@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::committer::Written;
+use super::reader::{Queue, Waiting};
 use crate::handle::Command;
 use crate::replica::event::{RosterRefusal, StoreFault, WriteRefusal};
-use crate::transport::TransportEvent;
 
 pub(super) enum Input {
-    Transport(TransportEvent),
+    Transport(Waiting),
     Command(Command),
     /// The committer is done with a batch.
     Written(Written),
@@ -26,7 +26,7 @@ pub(super) enum End {
 }
 
 pub(super) struct Inbox {
-    pub(super) transport: mpsc::Receiver<TransportEvent>,
+    pub(super) transport: Queue,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) written: mpsc::Receiver<Written>,
     pub(super) stopped: oneshot::Receiver<()>,
@@ -51,7 +51,7 @@ impl Inbox {
             biased;
             _ = &mut self.stopped => Err(End::Stop),
             written = self.written.recv() => written.map(Input::Written).ok_or(End::Defect),
-            Some(event) = self.transport.recv(), if room => Ok(Input::Transport(event)),
+            Some(waiting) = self.transport.recv(), if room => Ok(Input::Transport(waiting)),
             Some(command) = self.commands.recv(), if room => Ok(Input::Command(command)),
             () = tokio::time::sleep(wait) => Ok(Input::Deadline),
         }
@@ -87,7 +87,7 @@ impl Inbox {
     /// What waits already.
     pub(super) fn waiting(&mut self) -> Option<Input> {
         self.commands_first = !self.commands_first;
-        let mut event = || self.transport.try_recv().map(Input::Transport).ok();
+        let mut event = || self.transport.try_recv().map(Input::Transport);
         let mut command = || self.commands.try_recv().map(Input::Command).ok();
         if self.commands_first { command().or_else(event) } else { event().or_else(command) }
     }
@@ -95,10 +95,17 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use crdt_model::policy::Policy;
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::driver::reader::Readers;
     use crate::driver::{COMMAND_INBOX, TRANSPORT_INBOX};
     use crate::replica::event::{LinkId, StoreFaultKind};
     use crate::store::StoreError;
+    use crate::transport::TransportEvent;
 
     /// An inbox in which so many events of peers and requests of clients wait.
     async fn inbox(events: usize, requests: usize) -> Inbox {
@@ -114,6 +121,8 @@ mod tests {
             to_commands.send(Command::AdoptRoster(Vec::new(), reply)).await.unwrap();
         }
         let (to_written, written) = mpsc::channel(1);
+        let (_, policy) = watch::channel(Arc::new(Policy::built_in()));
+        let transport = Queue::new(transport, Readers::start(&policy).unwrap());
         // The senders live as long as the test.
         std::mem::forget((to_transport, to_commands, to_written, running));
         Inbox { transport, commands, written, stopped, commands_first: false }

@@ -16,8 +16,9 @@ use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 use crdt_model::value::canonical_json;
 
+use super::ahead::First;
 use super::commit::Commit;
-use super::history::{History, Rebuilt, Verdict};
+use super::history::{History, Rebuilt};
 use super::index::{self, Changes};
 use super::issues::parent_in;
 use super::layout;
@@ -25,6 +26,7 @@ use super::limits::RECORD_BYTES_MAX;
 use super::numbers;
 use super::records::{Cause, FeedEntry, QuarantinedItem, RecordDifference, Records};
 use super::state::State;
+use super::verdict::{Judged, Verdict};
 use crate::kv::{Op, ReadError, View};
 
 /// The element of the golden digest for a record.
@@ -55,7 +57,7 @@ pub(super) struct Golden {
 }
 
 impl Golden {
-    fn of(record: GoldenRecord) -> Self {
+    pub(super) fn of(record: GoldenRecord) -> Self {
         let bytes = record.to_bytes();
         Self { record, bytes }
     }
@@ -65,6 +67,26 @@ impl Golden {
         let Some(bytes) = view.get(&key)? else { return Ok(None) };
         let record = GoldenRecord::from_bytes(&bytes).map_err(|_| ReadError::damaged(&key))?;
         Ok(Some(Self { record, bytes }))
+    }
+}
+
+/// What is stored of what a record shows.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    /// The golden record.
+    bytes: Vec<u8>,
+    /// Its entries in the indexes.
+    index: BTreeSet<Vec<u8>>,
+    conflicts: bool,
+}
+
+impl Shown {
+    pub(super) fn of(golden: &Golden) -> Self {
+        Self {
+            bytes: golden.bytes.clone(),
+            index: index::index_keys(&golden.record),
+            conflicts: has_conflict(&golden.record),
+        }
     }
 }
 
@@ -158,11 +180,18 @@ impl<'a> Batch<'a> {
     pub(super) fn item(
         &mut self,
         mut item: QuarantinedItem,
-        verdict: Verdict,
+        judged: Judged,
     ) -> Result<Option<RecordDifference>, ReadError> {
         let mut commit = item.commit.log.as_bytes().to_vec();
         commit.extend(item.commit.seq.to_be_bytes());
         self.put(layout::history_key(&item.record, self.state.feed), commit);
+        let verdict = match judged {
+            Judged::Now(verdict) => verdict,
+            Judged::Ahead(first) if self.is_alone(&item.record, &first)? => {
+                return self.first(&item.record, *first).map(Some);
+            }
+            Judged::Ahead(first) => Verdict::Applied(Box::new(first.document(&item.record)?)),
+        };
         match verdict {
             Verdict::Applied(document) => {
                 // Of a record with one change nothing was shown before.
@@ -182,6 +211,30 @@ impl<'a> Batch<'a> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether nobody else has a word in what a new record shows and what is wrong with it.
+    fn is_alone(&self, record: &RecordId, first: &First) -> Result<bool, ReadError> {
+        let in_quarantine = self.state.quarantined > 0
+            && !Records::new(self.view).quarantined(Some(record), 1)?.is_empty();
+        for prefix in &first.alone {
+            if in_quarantine || !self.indexed(prefix)?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(!in_quarantine)
+    }
+
+    /// Books the first change of a record as it was found out ahead: [`Self::document`] for a record in
+    /// which nobody else has a word.
+    fn first(&mut self, record: &RecordId, first: First) -> Result<RecordDifference, ReadError> {
+        self.due_under(&layout::link_prefix(record))?;
+        self.replace_shown(record, None, Some(first.shown));
+        self.replace_issues(record, &[], &first.issues);
+        self.ops.extend(first.marks);
+        self.put(layout::record_key(layout::DOCUMENT, record), first.saved);
+        self.parents.insert(*record, None);
+        Ok(first.difference)
     }
 
     fn quarantine(&mut self, item: &QuarantinedItem) {
@@ -230,7 +283,7 @@ impl<'a> Batch<'a> {
         Ok(difference)
     }
 
-    /// Replaces what is stored of a golden record: its bytes, digest element, index and conflict mark.
+    /// Replaces what is stored of a golden record, and tells its neighbours.
     fn golden(
         &mut self,
         record: &RecordId,
@@ -242,41 +295,45 @@ impl<'a> Batch<'a> {
         }
         let shown = [before, after].map(|golden| golden.map(|golden| &golden.record));
         self.neighbours(record, shown[0], shown[1])?;
+        self.replace_shown(record, before.map(Shown::of), after.map(Shown::of));
+        Ok(())
+    }
+
+    /// Replaces the bytes of a golden record, its digest element, index entries and conflict mark.
+    fn replace_shown(&mut self, record: &RecordId, before: Option<Shown>, after: Option<Shown>) {
         let is_customer = u64::from(record.kind() == RecordKind::Customer);
         let key = layout::record_key(layout::GOLDEN, record);
+        let conflicts = [&before, &after].map(|it| it.as_ref().is_some_and(|it| it.conflicts));
+        let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());
         if let Some(before) = before {
             self.state.golden.remove(&golden_element(record, &before.bytes));
             self.state.records -= is_customer;
+            old = before.index;
         }
         match after {
             Some(after) => {
                 self.state.golden.add(&golden_element(record, &after.bytes));
                 self.state.records += is_customer;
-                self.put(key, after.bytes.clone());
+                self.put(key, after.bytes);
+                new = after.index;
             }
             None => self.ops.push(Op::Delete(key)),
         }
-        let index = |golden: Option<&Golden>| {
-            golden.map(|golden| index::index_keys(&golden.record)).unwrap_or_default()
-        };
-        let (old, new) = (index(before), index(after));
         let own = |key: &&Vec<u8>| !index::is_in_runs(key);
         self.fresh.extend(new.difference(&old).filter(own).cloned());
         self.reindex(&old, new);
         let mark = layout::record_key(layout::CONFLICT, record);
-        let marked = |golden: Option<&Golden>| golden.is_some_and(|it| has_conflict(&it.record));
-        match (marked(before), marked(after)) {
-            (false, true) => {
+        match conflicts {
+            [false, true] => {
                 self.state.conflicted += 1;
                 self.put(mark, Vec::new());
             }
-            (true, false) => {
+            [true, false] => {
                 self.state.conflicted -= 1;
                 self.ops.push(Op::Delete(mark));
             }
-            (true, true) | (false, false) => {}
+            [true, true] | [false, false] => {}
         }
-        Ok(())
     }
 
     /// Replaces entries of the indexes.

@@ -13,6 +13,7 @@ use crdt_model::path::AttributePath;
 use crdt_model::value::Assertion;
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
 use super::node_id::NodeId;
 use super::roster::RosterError;
 use crate::kv::ReadError;
@@ -70,6 +71,13 @@ pub enum Event {
         link: LinkId,
         /// The bytes, at most [`super::limits::FRAME_MAX`].
         bytes: Vec<u8>,
+    },
+    /// A frame arrived and was read ahead. It means the same as [`Event::Frame`] with its bytes.
+    Read {
+        /// From here.
+        link: LinkId,
+        /// What was read.
+        read: Box<Ahead>,
     },
     /// A frame that the replica asked to send has been handed to the network.
     Sent {

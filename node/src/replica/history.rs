@@ -6,31 +6,31 @@
 //! ([`History::take`]). Judging is a pure function of the commit, its causal past and the roster;
 //! `docs/replication.md` lists the verdicts.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crdt_model::code_list::CodeList;
-use crdt_model::document::{Admitted, Author, CustomerDocument, Refusal};
+use crdt_model::document::CustomerDocument;
 use crdt_model::golden_record::{GoldenRecord, Resolved};
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
 use crdt_model::policy::{CompiledChecks, Policy};
 use crdt_model::survivorship::resolve;
 use crdt_model::time::Hlc;
 
+use super::ahead::Firsts;
 use super::batch::{Batch, Golden};
 use super::causality::{self, Past};
-use super::commit::{Commit, Head, Header, Note, Opening};
+use super::commit::{Commit, Head, Opening};
 use super::hot::Hot;
 use super::layout;
-use super::limits::{CLOCK_OFFSET_MS_MAX, RECORD_BYTES_MAX};
+use super::limits::CLOCK_OFFSET_MS_MAX;
 use super::lists::Lists;
 use super::node_id::NodeId;
-use super::permission;
 use super::records::{Cause, FeedEntry, QuarantinedItem, Records};
 use super::roster::Roster;
 use super::state::State;
 use super::vector::{LogState, Vector};
+use super::verdict::{ItemOf, Judged, Verdict};
 use crate::kv::{Op, ReadError, View};
 
 /// Everything held, as far as it is needed in memory.
@@ -89,22 +89,6 @@ enum Reach {
     Missing,
     /// Another commit stands in its place.
     Contradicted,
-}
-
-/// What becomes of one item.
-#[derive(Debug, Clone)]
-pub enum Verdict {
-    /// Applied; the document after it.
-    Applied(Box<CustomerDocument>),
-    /// Not applied, alike on every node.
-    Quarantined {
-        /// Why, as a stable code.
-        code: String,
-        /// Why, in words.
-        text: String,
-    },
-    /// The checks passed and Automerge failed: a defect of ours. The record stays as it was.
-    Held(String),
 }
 
 /// What a commit did here.
@@ -286,73 +270,6 @@ impl History {
         })
     }
 
-    /// Judges one item against the document as it was before it.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the store fails or a value is damaged.
-    fn judge_item(
-        &self,
-        item: &ItemOf<'_>,
-        before: &CustomerDocument,
-    ) -> Result<Verdict, ReadError> {
-        let header = item.header;
-        let cut = self.roster.cut(item.author, &header.log, header.epoch);
-        if cut.is_some_and(|last| header.seq > last) {
-            return Ok(Verdict::Quarantined {
-                code: "author-revoked".to_owned(),
-                text: "its author's membership was revoked before it was accepted".to_owned(),
-            });
-        }
-        let author =
-            Author { commit: header.commit(), time: header.time, region: item.region.clone() };
-        let past = item.past;
-        let failed = Cell::new(None);
-        let seen = |cause: &CommitRef| {
-            past.includes(cause).unwrap_or_else(|error| {
-                failed.set(Some(error));
-                false
-            })
-        };
-        let outcome = before.admit_seen(&author, item.change, &seen);
-        if let Some(error) = failed.take() {
-            return Err(error);
-        }
-        let denied = match &outcome {
-            Ok(admitted) => permission::judge(self, item, before, &admitted.change, &seen),
-            Err(_) => None,
-        };
-        if let Some(error) = failed.take() {
-            return Err(error);
-        }
-        Ok(match outcome {
-            Ok(Admitted { document, .. }) => {
-                match (denied, self.too_large(&item.record, &document)) {
-                    (Some(denied), _) => denied,
-                    (None, Some(text)) => Verdict::Held(text),
-                    (None, None) => Verdict::Applied(Box::new(document)),
-                }
-            }
-            Err(Refusal::Quarantine(code)) => {
-                Verdict::Quarantined { code: code.code().to_owned(), text: code.to_string() }
-            }
-            Err(Refusal::Defect(text)) => Verdict::Held(text),
-        })
-    }
-
-    /// Why a document cannot be kept although every change of it is within the limits: many logs wrote
-    /// much on one record, apart from each other. No author could know, so it is no verdict.
-    fn too_large(&self, record: &RecordId, after: &CustomerDocument) -> Option<String> {
-        let text = |what: &str| format!("{what} would have over {RECORD_BYTES_MAX} bytes");
-        if after.saved_bytes() > RECORD_BYTES_MAX {
-            return Some(text("what was written on it"));
-        }
-        if after.saved_bytes() <= SMALL_DOCUMENT {
-            return None;
-        }
-        let golden = self.resolved(record, after).to_bytes();
-        (golden.len() > RECORD_BYTES_MAX).then(|| text("what it shows"))
-    }
-
     pub(super) fn resolved(&self, record: &RecordId, document: &CustomerDocument) -> GoldenRecord {
         GoldenRecord::from_resolved(*record, &resolve(&self.policy, &document.claims()))
     }
@@ -391,13 +308,29 @@ impl History {
         now_ms: u64,
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
+        self.take_read(commit, Firsts::new(), (author, region), now_ms, view)
+    }
+
+    /// The same with what was found out ahead about its items.
+    pub(super) fn take_read(
+        &mut self,
+        commit: &Commit,
+        firsts: Firsts,
+        (author, region): (&NodeId, &Region),
+        now_ms: u64,
+        view: &dyn View,
+    ) -> Result<Applied, ReadError> {
         let (header, note) = (&commit.signed.header, &commit.signed.note);
         let past = &Past::new(header, &self.vector, view);
         // One item after the other: what is left of one is small, and the next finds the memory warm.
-        let verdicts = commit.records().map(|(record, change)| {
+        let firsts = firsts.into_iter().chain(std::iter::repeat(None));
+        let verdicts = commit.records().zip(firsts).map(|((record, change), first)| {
             let before = self.document(&record, view)?;
             let item = ItemOf { header, note, author, region, record, change, past };
-            self.judge_item(&item, &before)
+            match first.filter(|first| before.is_empty() && self.is_found(&item, first)) {
+                Some(first) => Ok(Judged::Ahead(first)),
+                None => self.judge_item(&item, &before).map(Judged::Now),
+            }
         });
         let booked = self.book(Batch::new(self, view), commit, verdicts, now_ms)?;
         Ok(self.adopt_booked(commit, booked))
@@ -416,7 +349,8 @@ impl History {
         view: &dyn View,
     ) -> Result<Applied, ReadError> {
         let batch = Batch { records: Some(BTreeMap::new()), ..Batch::new(self, view) };
-        let booked = self.book(batch, commit, verdicts.into_iter().map(Ok), now_ms)?;
+        let booked =
+            self.book(batch, commit, verdicts.into_iter().map(Judged::Now).map(Ok), now_ms)?;
         Ok(self.adopt_booked(commit, booked))
     }
 
@@ -425,7 +359,7 @@ impl History {
         &self,
         mut batch: Batch<'_>,
         commit: &Commit,
-        verdicts: impl Iterator<Item = Result<Verdict, ReadError>>,
+        verdicts: impl Iterator<Item = Result<Judged, ReadError>>,
         now_ms: u64,
     ) -> Result<Booked, ReadError> {
         let header = &commit.signed.header;
@@ -628,17 +562,6 @@ struct Booked {
 /// What a longer roster gives: the state, whether records became due, and the batch.
 type Adopted = (State, bool, Vec<Op>);
 
-/// One item with what its verdict depends on besides the document.
-pub(super) struct ItemOf<'a> {
-    pub(super) header: &'a Header,
-    pub(super) note: &'a Note,
-    pub(super) author: &'a NodeId,
-    pub(super) region: &'a Region,
-    pub(super) record: RecordId,
-    pub(super) change: &'a [u8],
-    pub(super) past: &'a Past<'a>,
-}
-
 /// A record built again from its commits.
 #[derive(Debug)]
 pub struct Rebuilt {
@@ -649,9 +572,6 @@ pub struct Rebuilt {
     /// Why it is held, if it is.
     pub held: Option<String>,
 }
-
-/// A document with no more bytes than this shows no more than [`RECORD_BYTES_MAX`], whatever is in it.
-const SMALL_DOCUMENT: usize = 128 << 10;
 
 /// Vector and history entries read at a time.
 const LOAD_PAGE: usize = 256;

@@ -78,7 +78,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn replace_issues(&mut self, record: &RecordId, before: &[Issue], found: &[Issue]) {
+    pub(super) fn replace_issues(&mut self, record: &RecordId, before: &[Issue], found: &[Issue]) {
         if before == found {
             return;
         }
@@ -135,7 +135,7 @@ impl Batch<'_> {
     }
 
     /// Everybody under a prefix of the index is looked at again; where they are many, page by page.
-    fn due_under(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
+    pub(super) fn due_under(&mut self, prefix: &[u8]) -> Result<(), ReadError> {
         let others = self.indexed(prefix)?;
         if others.len() < NEIGHBOURS_MAX {
             others.iter().for_each(|other| self.due(other));
@@ -182,7 +182,7 @@ impl Batch<'_> {
 
     /// The first records under a prefix of the index, those of this batch included: the same ones
     /// whether they came together or one by one.
-    fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
+    pub(super) fn indexed(&self, prefix: &[u8]) -> Result<BTreeSet<RecordId>, ReadError> {
         let fresh = self.fresh.range(prefix.to_vec()..).take_while(|key| key.starts_with(prefix));
         let fresh = fresh.filter_map(|key| layout::record_in(key, key.len().checked_sub(16)?));
         let mut ids: BTreeSet<RecordId> = self.shared(prefix)?.into_iter().chain(fresh).collect();
@@ -238,14 +238,14 @@ pub(super) fn issue_marks(record: &RecordId, issues: &[Issue]) -> BTreeSet<Vec<u
 }
 
 /// The prefixes of the identifiers that a golden record shows.
-fn identifiers(golden: Option<&GoldenRecord>) -> BTreeSet<Vec<u8>> {
+pub(super) fn identifiers(golden: Option<&GoldenRecord>) -> BTreeSet<Vec<u8>> {
     let shown = golden.into_iter().flat_map(|golden| &golden.attributes);
     let shown = shown.filter(|(_, values)| values.iter().any(|value| value.value.is_some()));
     shown.filter_map(|(path, _)| layout::identifier_prefix(path)).collect()
 }
 
 /// The customers that a golden record names.
-fn links(golden: Option<&GoldenRecord>) -> BTreeSet<RecordId> {
+pub(super) fn links(golden: Option<&GoldenRecord>) -> BTreeSet<RecordId> {
     let shown = golden.into_iter().flat_map(|golden| &golden.attributes);
     let named = shown.flat_map(|(path, values)| {
         let attribute = attribute::lookup(path);

@@ -25,7 +25,8 @@ pub const FEED: u8 = b'f';
 /// For every log, how far it is held.
 pub const VECTOR: u8 = b'v';
 /// Lookup index: customer numbers, tax ids, account numbers, words of names.
-pub const INDEX: u8 = crate::kv::KEY_LISTED;
+pub const INDEX: u8 = b'x';
+const _: () = assert!(INDEX == crate::kv::KEY_LISTED, "its entries end with a record");
 /// Entries of an index in bulk: a run of them in order, in blocks, each under its last entry.
 pub const RUN: u8 = b'X';
 /// What a commit follows: by its log and the followed log, newest first.

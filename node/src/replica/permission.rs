@@ -5,36 +5,30 @@ use crdt_model::attribute;
 use crdt_model::claim::ClaimSet;
 use crdt_model::document::{CustomerDocument, ReadChange, Version};
 use crdt_model::governance::{self, Who};
-use crdt_model::id::CommitRef;
+use crdt_model::id::RecordId;
+use crdt_model::policy::Policy;
 
-use super::history::{History, ItemOf, Verdict};
+use super::verdict::Verdict;
 
 /// Judges the content of an item that is well formed; `None`: it may be applied.
 pub(super) fn judge(
-    history: &History,
-    item: &ItemOf<'_>,
+    policy: &Policy,
+    record: &RecordId,
+    who: &Who<'_>,
     before: &CustomerDocument,
     change: &ReadChange,
-    seen: &dyn Fn(&CommitRef) -> bool,
 ) -> Option<Verdict> {
     let quarantined =
         |code: &str, text: String| Verdict::Quarantined { code: code.to_owned(), text };
     let misplaced = change.edits.iter().find(|edit| {
-        attribute::lookup(&edit.key.path).is_some_and(|row| row.record_kind() != item.record.kind())
+        attribute::lookup(&edit.key.path).is_some_and(|row| row.record_kind() != record.kind())
     });
     if let Some(edit) = misplaced {
         let text = format!("{} does not belong into a record of this kind", edit.key.path);
         return Some(quarantined("attribute-misplaced", text));
     }
-    let header = item.header;
-    let who = Who {
-        principal: &item.note.provenance.principal,
-        region: item.region,
-        creates: !before.commits().any(|commit| seen(&commit)),
-    };
-    let policy = history.policy_at(header.epoch, header.time.ms());
     let past = || claims_seen(before, change);
-    governance::judge(policy, &who, &change.edits, &past)
+    governance::judge(policy, who, &change.edits, &past)
         .err()
         .map(|denial| quarantined(denial.code, format!("{}: {}", denial.path, denial.text)))
 }

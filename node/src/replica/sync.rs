@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use crdt_model::id::{CommitRef, LogId};
 
 use super::action::Action;
+use super::ahead::{Ahead, Firsts};
 use super::commit::Commit;
 use super::event::LinkId;
 use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_block};
@@ -33,11 +34,11 @@ use crate::kv::ReadError;
 type Outcome = Result<(), ReadError>;
 
 impl Replica {
-    pub(super) fn frame(&mut self, turn: &mut Turn<'_>, id: LinkId, bytes: &[u8]) -> Outcome {
+    pub(super) fn frame(&mut self, turn: &mut Turn<'_>, id: LinkId, read: Ahead) -> Outcome {
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        link.received += bytes.len() as u64;
+        link.received += read.length as u64;
         let (node, greeted) = (link.peer, link.greeted);
-        let frame = match Frame::decode(bytes) {
+        let frame = match read.frame {
             Ok(frame) => frame,
             Err(error) => {
                 self.hang_up(turn, id, &format!("a frame cannot be decoded: {error}"));
@@ -55,7 +56,7 @@ impl Replica {
             }
             Frame::Roster { from, entries } => self.roster(turn, id, from, &entries),
             Frame::Vector(told) => self.vector(turn, id, node, &told),
-            Frame::Commits(commits) => self.commits(turn, id, &commits),
+            Frame::Commits(commits) => self.commits(turn, id, &commits, read.firsts),
             Frame::Ack(entries) => {
                 self.ack(id, node, &entries);
                 Ok(())
@@ -226,14 +227,21 @@ impl Replica {
         self.pump(turn, id)
     }
 
-    fn commits(&mut self, turn: &mut Turn<'_>, id: LinkId, commits: &[Commit]) -> Outcome {
+    fn commits(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: LinkId,
+        commits: &[Commit],
+        firsts: Vec<Firsts>,
+    ) -> Outcome {
+        let mut firsts = firsts.into_iter();
         let mut taken = BTreeSet::new();
         let mut gap = false;
         let mut fault = None;
         let mut outcome = Ok(());
         for commit in commits {
             let at = commit.signed.header.commit();
-            let place = match self.take(turn, commit) {
+            let place = match self.take(turn, commit, firsts.next().unwrap_or_default()) {
                 Ok(place) => place,
                 Err(error) => {
                     // What stood before it is taken, and the peers must hear of it.
@@ -311,12 +319,18 @@ impl Replica {
     }
 
     /// Applies a commit if it is the next one.
-    fn take(&mut self, turn: &mut Turn<'_>, commit: &Commit) -> Result<Place, ReadError> {
+    fn take(
+        &mut self,
+        turn: &mut Turn<'_>,
+        commit: &Commit,
+        firsts: Firsts,
+    ) -> Result<Place, ReadError> {
         let place = self.history.place(commit, &turn.view)?;
         #[cfg(test)]
         let place = self.history.misplace(place, commit);
         if let Place::Next { author, region } = &place {
-            let applied = self.history.take(commit, author, region, turn.now_ms, &turn.view)?;
+            let by = (author, region);
+            let applied = self.history.take_read(commit, firsts, by, turn.now_ms, &turn.view)?;
             self.moved.insert(commit.signed.header.log);
             self.freshness.wrote(*author, commit.signed.header.time.ms());
             turn.persist(applied.ops);

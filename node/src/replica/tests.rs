@@ -4,6 +4,7 @@
 //! told to move, and frames that are moved by hand. No wire, no disk, no thread.
 
 mod absence;
+mod ahead;
 mod backups;
 mod codecs;
 mod contact;

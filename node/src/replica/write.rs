@@ -23,9 +23,10 @@ use super::event::{
     Effect, FieldReceipt, Precondition, Provenance, RecordReceipt, RecordWrite, WriteRefusal,
     WriteRequest,
 };
-use super::history::{History, Verdict};
+use super::history::History;
 use super::limits::{COMMIT_ITEMS_MAX, PROVENANCE_BYTES_MAX};
 use super::records::Records;
+use super::verdict::Verdict;
 use crate::kv::View;
 
 /// The log that this incarnation writes, once its first commit is made; before, how to open it.

@@ -9,13 +9,13 @@
 
 use fastbloom::AtomicBloomFilter;
 
-use super::disk_store::{PAGE, page};
+use super::disk_store::PAGE;
 use super::engine::{Engine, Fault};
 use super::totals::Totals;
 use crate::kv::{KEY_LISTED, KEY_RESERVED, LISTED_TAIL};
 
-/// Keys up to which a store is read when it is opened; that takes some ten milliseconds.
-const SMALL: u64 = 10_000;
+/// Keys up to which a store is read when it is opened; that takes some ten milliseconds. Tests have few.
+const SMALL: u64 = if cfg!(test) { 500 } else { 10_000 };
 /// 16 MiB: at a million customers, which have twelve entries here each, three of a hundred looks are in
 /// vain.
 const BITS: usize = 1 << 27;
@@ -25,21 +25,31 @@ const HASHES: u32 = 4;
 pub(super) struct Filter(Option<AtomicBloomFilter>);
 
 impl Filter {
-    /// The filter of an engine with so many entries.
-    pub(super) fn of(engine: &Engine, totals: &Totals) -> Result<Self, Fault> {
+    /// The filter of an engine with so many entries. One that cannot be read to its end knows nothing: who
+    /// asks for what is damaged is told.
+    pub(super) fn of(engine: &Engine, totals: &Totals) -> Self {
         if totals.keys > SMALL {
-            return Ok(Self(None));
+            return Self(None);
         }
         let filter = Self(Some(AtomicBloomFilter::with_num_bits(BITS).hashes(HASHES)));
+        match filter.read(engine) {
+            Ok(()) => filter,
+            Err(fault) => {
+                tracing::warn!(reason = fault.reason(), "the keys of the store cannot all be read");
+                Self(None)
+            }
+        }
+    }
+
+    fn read(&self, engine: &Engine) -> Result<(), Fault> {
         let mut from = Vec::new();
         loop {
-            let entries = page(engine, &from)?;
-            for (key, _) in entries.iter().filter(|(key, _)| !key.starts_with(&[KEY_RESERVED])) {
-                filter.add(key);
-            }
+            // Behind them are the chunks of long values.
+            let entries = engine.range(&from, Some(&[KEY_RESERVED]), PAGE)?;
+            entries.iter().for_each(|(key, _)| self.add(key));
             match entries.last() {
                 Some((key, _)) if entries.len() == PAGE => from = [key, [0].as_slice()].concat(),
-                Some(_) | None => return Ok(filter),
+                Some(_) | None => return Ok(()),
             }
         }
     }

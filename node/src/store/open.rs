@@ -175,7 +175,7 @@ pub(super) fn open(
         open_engine(dir, kind, options).map_err(fail)?;
     sync_names(dir).map_err(|e| fail(e.into()))?;
     let (store, totals, created) = identify(dir, &engine)?;
-    let filter = Filter::of(&engine, &totals).map_err(fail)?;
+    let filter = Filter::of(&engine, &totals);
     let blobs = count_blobs(&files);
     if leftovers > 0 {
         tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::engine::{Batch, Engine, engine_dir};
 use super::*;
-use crate::kv::{KEY_RESERVED, Memory, Pair, ReadError};
+use crate::kv::{KEY_LISTED, KEY_RESERVED, Memory, Pair, ReadError};
 
 /// Makes a test on each engine out of functions that take one.
 macro_rules! on_each_engine {
@@ -148,6 +148,7 @@ mod content {
     on_each_engine! {
         what_was_applied_is_there_after_reopening,
         values_of_every_size_come_back_and_leave_nothing,
+        what_is_not_there_is_known_without_a_look,
         a_page_full_of_the_longest_entries_makes_no_blob,
         scans_and_last_answer_like_a_view_in_memory,
         verify_is_right_beside_a_writer,
@@ -171,6 +172,35 @@ mod content {
         assert_eq!(store.get(b"b").unwrap(), Some(Vec::new()));
         assert_eq!(store.get(b"c").unwrap(), None);
         assert_eq!(store.id(), report.store);
+        assert!(store.verify().unwrap().is_sound());
+    }
+
+    fn what_is_not_there_is_known_without_a_look(engine: EngineKind) {
+        let dir = Site::new(engine);
+        let store = open(&dir);
+        let listed = |thing: u8| [[KEY_LISTED, b'i', b'a', 0].as_slice(), &[thing; 16]].concat();
+        let prefix = &listed(1)[..4];
+        assert!(store.lists_none(prefix));
+        store.apply(&[put(&listed(1), b""), put(b"k", b"1")], true).unwrap();
+        assert!(!store.lists_none(prefix) && store.lists_none(b"xib\0"));
+        // A key that goes, and comes again, is found as it is.
+        for (op, value) in [(delete(b"k"), None), (put(b"k", b"2"), Some(b"2".to_vec()))] {
+            store.apply(&[op], true).unwrap();
+            assert_eq!(store.get(b"k").unwrap(), value);
+        }
+        drop(store);
+        let store = open(&dir);
+        assert!(!store.lists_none(prefix) && store.lists_none(b"xib\0"));
+        assert_eq!(store.get(b"k").unwrap(), Some(b"2".to_vec()));
+        // One with more entries than are read at the start knows nothing, and answers all the same.
+        let many: Vec<Op> = (0..1_000_u32).map(|n| put(&n.to_be_bytes(), b"")).collect();
+        store.apply(&many, true).unwrap();
+        assert!(store.lists_none(b"xib\0"));
+        drop(store);
+        let store = open(&dir);
+        assert!(!store.lists_none(b"xib\0"));
+        assert_eq!(store.get(b"k").unwrap(), Some(b"2".to_vec()));
+        assert_eq!(store.get(b"never").unwrap(), None);
         assert!(store.verify().unwrap().is_sound());
     }
 

@@ -2,6 +2,7 @@
 //! members who sign whatever they like. Virtual time; no wire, no disk, no thread.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crdt_model::document::Author;
 use crdt_model::id::{CommitRef, LogId, RecordId, Region};
@@ -13,6 +14,7 @@ use crdt_model::value::{Assertion, Statement, Value};
 use node::identity::NodeKey;
 use node::kv::Memory;
 use node::replica::action::Action;
+use node::replica::ahead::{Ahead, Ground};
 use node::replica::commit::{Commit, Draft, Head, Header, Note, Opening};
 use node::replica::event::{
     Answer, Event, LinkId, Precondition, Provenance, RecordWrite, Ticket, WriteOutcome,
@@ -234,7 +236,17 @@ impl Scene {
 
     /// Bytes reach a site by a link.
     pub(crate) fn inject(&mut self, link: LinkId, at: usize, bytes: Vec<u8>) -> Vec<Action> {
-        self.event(at, Event::Frame { link, bytes })
+        let frame = self.frame(link, at, bytes);
+        self.event(at, frame)
+    }
+
+    /// A frame arrives; every other one was read ahead.
+    fn frame(&self, link: LinkId, at: usize, bytes: Vec<u8>) -> Event {
+        if bytes.len().is_multiple_of(2) {
+            return Event::Frame { link, bytes };
+        }
+        let ground = Ground::of(Arc::clone(self.sites[at].replica.history().policy()));
+        Event::Read { link, read: Box::new(Ahead::read(&bytes, &ground)) }
     }
 
     /// Everything under way arrives. Forgers swallow what they hear.
@@ -247,7 +259,8 @@ impl Scene {
                 if self.heard.len() < 200 {
                     self.heard.push(bytes.clone());
                 }
-                self.event(to, Event::Frame { link, bytes });
+                let frame = self.frame(link, to, bytes);
+                self.event(to, frame);
             }
         }
     }

@@ -89,6 +89,41 @@ fn the_honest_change_that_attacks_are_made_from_is_admitted() {
     assert!(document.admit(&writer, &change).is_ok());
 }
 
+/// What a change makes of an empty record hangs on nothing but what it says of its author.
+#[test]
+fn the_first_change_is_judged_before_its_author_is_known() {
+    let empty = CustomerDocument::empty();
+    let honest = author(7, 1);
+    let change = propose(&empty, &honest, &[edit(LEGAL, "Hafen GmbH"), edit(TERMS, "NT30")]);
+    let (said, admitted) = CustomerDocument::first(honest.commit, honest.time, &change).unwrap();
+    assert_eq!(said, honest);
+    let expected = empty.admit_seen(&honest, &change, &|_| true).unwrap();
+    assert_eq!(admitted.document.save(), expected.document.save());
+    assert_eq!(admitted.document.claims(), expected.document.claims());
+    assert_eq!(admitted.change, expected.change);
+    // Whoever says that it is in another region is not the author that the roster knows.
+    let liar = Author { region: "LATAM".parse().unwrap(), ..author(7, 1) };
+    let lie = propose(&empty, &liar, &[edit(LEGAL, "Hafen GmbH")]);
+    assert_eq!(CustomerDocument::first(honest.commit, honest.time, &lie).unwrap().0, liar);
+    assert!(empty.admit(&honest, &lie).is_err());
+    // One that goes on from another change is no first one.
+    let second = author(7, 2);
+    let document = empty.admit(&honest, &change).unwrap();
+    let next = propose(&document, &second, &[edit(LEGAL, "Hafen AG")]);
+    let refused = CustomerDocument::first(second.commit, second.time, &next).unwrap_err();
+    assert_eq!(refused, Refusal::Quarantine(QuarantineCode::MissingDependency));
+    let mut numbers = Numbers(7);
+    for _ in 0..2_000 {
+        let mut tail = change[10..].to_vec();
+        mutate(&mut tail, &mut numbers);
+        let bytes = with_valid_checksum(&[&change[..10], &tail].concat());
+        let first = CustomerDocument::first(honest.commit, honest.time, &bytes);
+        let expected = empty.admit(&honest, &bytes);
+        let same = first.as_ref().is_ok_and(|(author, _)| *author == honest);
+        assert_eq!(same, expected.is_ok());
+    }
+}
+
 #[test]
 fn a_log_that_forks_is_refused_and_the_record_goes_on() {
     let document = record();

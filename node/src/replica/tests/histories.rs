@@ -12,6 +12,7 @@ use crdt_model::value::{Assertion, Cell};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 
+use super::ahead::comes_to_the_same;
 use super::net::{Net, START_MS, member, network_key, record, request};
 use crate::kv::{Memory, View as _};
 use crate::replica::commit::Commit;
@@ -293,6 +294,9 @@ fn deliver(commits: &[Commit], whole: &Roster, end_ms: u64, seed: u64) -> Memory
         let commit = again.unwrap_or(waiting[at]);
         match history.place(commit, &store).unwrap() {
             Place::Next { author, region } => {
+                if dice.below(8) == 0 {
+                    comes_to_the_same(&history, commit, (&author, &region), clock, &store);
+                }
                 let applied = history.take(commit, &author, &region, clock, &store).unwrap();
                 store.apply(&applied.ops);
                 held.push(waiting.remove(at));

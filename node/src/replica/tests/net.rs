@@ -1,6 +1,7 @@
 //! Two or three replicas whose frames are moved by hand. Not a simulator: nothing happens by itself.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crdt_model::document::Author;
 use crdt_model::golden_record::GoldenRecord;
@@ -13,6 +14,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::kv::Memory;
 use crate::replica::action::Action;
+use crate::replica::ahead::{Ahead, Ground};
 use crate::replica::commit::{Commit, Draft, Head, Header, Note, Opening};
 use crate::replica::event::{
     Answer, Event, LinkId, Precondition, Provenance, RecordWrite, Ticket, WriteOutcome,
@@ -276,7 +278,13 @@ impl Net {
             return Some((to, Vec::new()));
         }
         self.event(from, Event::Sent { link, bytes: bytes.len() });
-        Some((to, self.event(to, Event::Frame { link, bytes })))
+        // Every other frame is read ahead.
+        if bytes.len().is_multiple_of(2) {
+            return Some((to, self.event(to, Event::Frame { link, bytes })));
+        }
+        let ground = Ground::of(Arc::clone(self.nodes[to].replica.history().policy()));
+        let read = Box::new(Ahead::read(&bytes, &ground));
+        Some((to, self.event(to, Event::Read { link, read })))
     }
 
     /// Lets everything under way arrive. Gives the frames that were sent, in order.

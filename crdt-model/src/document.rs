@@ -339,7 +339,7 @@ impl CustomerDocument {
     /// the new one, and neither is superseded nor released by it.
     ///
     /// An edit that says what its key already says at `base` is left out; `None` when nothing is left.
-    /// One that [ends](Assertion::ends) what its source says in other slots brings their tombstones
+    /// One that [ends](crate::value::Assertion::ends) what its source says in other slots brings their tombstones
     /// along. The document is as it was: give the bytes to [`admit`](Self::admit).
     ///
     /// # Errors

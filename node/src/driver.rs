@@ -185,7 +185,8 @@ pub async fn start<S: Store + 'static>(
     Ok(Running { handle, local_addr, stop, ended, thread })
 }
 
-/// Frames that wait; times the longest frame this bounds the memory for what arrives.
+/// Frames that wait, besides those looked at to be read ahead; times the longest frame this bounds the
+/// memory for what arrives.
 const TRANSPORT_INBOX: usize = 64;
 /// Client requests that wait; beyond it clients wait before they are heard.
 const COMMAND_INBOX: usize = 1_024;

@@ -215,14 +215,16 @@ impl<'a> Batch<'a> {
 
     /// Whether nobody else has a word in what a new record shows and what is wrong with it.
     fn is_alone(&self, record: &RecordId, first: &First) -> Result<bool, ReadError> {
-        let in_quarantine = self.state.quarantined > 0
-            && !Records::new(self.view).quarantined(Some(record), 1)?.is_empty();
+        let records = Records::new(self.view);
+        if self.state.quarantined > 0 && !records.quarantined(Some(record), 1)?.is_empty() {
+            return Ok(false);
+        }
         for prefix in &first.alone {
-            if in_quarantine || !self.indexed(prefix)?.is_empty() {
+            if !self.indexed(prefix)?.is_empty() {
                 return Ok(false);
             }
         }
-        Ok(!in_quarantine)
+        Ok(true)
     }
 
     /// Books the first change of a record as it was found out ahead: [`Self::document`] for a record in

@@ -23,7 +23,7 @@ use crate::identity::NodeKey;
 const MTU_STEP: u16 = 127;
 
 /// Bytes of packets that the system keeps until we read them. The usual 200 kB are less than one burst
-/// of a fast peer: of the packets of a first sync over loopback a tenth was lost and sent again.
+/// of a fast peer: over loopback one in thirteen packets was lost and sent again.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// One endpoint for dialling and accepting: a node dials from the port on which it listens.

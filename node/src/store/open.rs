@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::compact;
-use super::disk_store::{DiskStore, Parts, is_empty, load};
+use super::disk_store::{DiskStore, PAGE, Parts, is_empty, load};
 use super::engine::{Batch, Engine, EngineKind, Fault, count_blobs, engine_dir, sync_dir};
 use super::filter::Filter;
 use super::format::{self, FORMAT_KEY, StoreId};
@@ -18,7 +18,7 @@ use super::lock::{DirLock, LockError};
 use super::sled_engine::{remove_leftovers, set_aside};
 use super::totals::{TOTALS_KEY, Totals};
 use super::value::encode_head;
-use crate::kv::ReadError;
+use crate::kv::{KEY_RESERVED, ReadError};
 
 /// How a store is run. Nothing of it but the engine is fixed at creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +175,9 @@ pub(super) fn open(
         open_engine(dir, kind, options).map_err(fail)?;
     sync_names(dir).map_err(|e| fail(e.into()))?;
     let (store, totals, created) = identify(dir, &engine)?;
-    let filter = Filter::of(&engine, &totals);
+    // Behind them are the chunks of long values.
+    let page = |from: &[u8]| engine.range(from, Some(&[KEY_RESERVED]), PAGE);
+    let filter = Filter::of(&totals, page);
     let blobs = count_blobs(&files);
     if leftovers > 0 {
         tracing::warn!(leftovers, "removed half-written snapshot files of an interrupted start");

@@ -43,6 +43,7 @@ mod history;
 #[cfg(any(test, feature = "hostile"))]
 #[doc(hidden)]
 pub mod hostile;
+mod parts;
 mod refusal;
 mod registers;
 mod said;
@@ -50,6 +51,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use self::parts::{Parts, RawPut};
 pub use self::refusal::{QuarantineCode, Refusal};
 pub use crate::claim::ClaimEdit;
 pub use crate::version::{Version, VersionError};

@@ -186,12 +186,7 @@ pub struct ClaimKey {
 
 impl fmt::Display for ClaimKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.path, self.source)?;
-        match self.slot {
-            Slot::Undated => Ok(()),
-            Slot::From(day) => write!(f, "@{day}"),
-            Slot::Release => write!(f, "@{RELEASE}"),
-        }
+        f.write_str(&self.text())
     }
 }
 
@@ -204,6 +199,16 @@ impl FromStr for ClaimKey {
 }
 
 impl ClaimKey {
+    /// The key as text: every change is written with some, so no formatter stands in between.
+    pub(crate) fn text(&self) -> String {
+        let (path, source) = (self.path.as_str(), self.source.as_str());
+        match self.slot {
+            Slot::Undated => [path, "@", source].concat(),
+            Slot::From(day) => format!("{path}@{source}@{day}"),
+            Slot::Release => [path, "@", source, "@", RELEASE].concat(),
+        }
+    }
+
     /// Reads a key; the name of its source is shared with that of the key before it, if it is the same.
     pub(crate) fn read(text: &str, before: Option<&SourceName>) -> Result<Self, PathError> {
         if text.len() > CLAIM_KEY_MAX {

@@ -12,6 +12,7 @@ mod advice;
 pub mod ahead;
 pub mod backup;
 mod batch;
+mod block;
 #[cfg(test)]
 pub(crate) mod bug;
 mod causality;

@@ -50,7 +50,7 @@ fn merge(
     seen: Seen<'_>,
 ) -> Result<Admitted, Refusal> {
     check_author(&content, author)?;
-    if content.encode() != bytes {
+    if !content.is(bytes) {
         return Err(QuarantineCode::NotCanonical.into());
     }
     let heads = find_dependencies(&content, &document.history, seen)?;

@@ -23,13 +23,13 @@ pub(super) fn body(content: &Content) -> Vec<u8> {
     let actors = Actors::of(content);
     push_uleb(&mut out, actors.others.len() as u64);
     actors.others.iter().for_each(|log| push_bytes(&mut out, log.as_bytes()));
-    let columns = columns(&content.puts, &actors);
-    push_uleb(&mut out, columns.len() as u64);
-    for (name, column) in &columns {
-        push_uleb(&mut out, *name);
-        push_uleb(&mut out, column.len() as u64);
-    }
-    columns.iter().for_each(|(_, column)| out.extend_from_slice(column));
+    let mut raw = Vec::new();
+    let puts = &content.puts;
+    let metas: Vec<u64> = puts.iter().map(|put| push_cell(&mut raw, put.said.cell())).collect();
+    let keys: Vec<String> = puts.iter().map(|put| put.key.text()).collect();
+    let replaces = replaces(puts, &actors);
+    let replaces = replaces.each_ref().map(Vec::as_slice);
+    push_columns(&mut out, &Rows { keys: &keys, metas: &metas, values: &raw, replaces });
     out
 }
 
@@ -55,11 +55,8 @@ impl Actors {
     }
 }
 
-/// The columns that are not empty, in the order of their names.
-fn columns(puts: &[Put], actors: &Actors) -> Vec<(u64, Vec<u8>)> {
-    let mut raw = Vec::new();
-    let metas: Vec<u64> = puts.iter().map(|put| push_cell(&mut raw, put.said.cell())).collect();
-    let keys: Vec<String> = puts.iter().map(|put| put.key.to_string()).collect();
+/// How many values each put replaces, and which: the log and the number of each.
+fn replaces(puts: &[Put], actors: &Actors) -> [Vec<u8>; 3] {
     let counts: Vec<u64> = puts.iter().map(|put| put.replaces.len() as u64).collect();
     let mut replaced: Vec<OpId> = Vec::new();
     for put in puts {
@@ -76,21 +73,50 @@ fn columns(puts: &[Put], actors: &Actors) -> Vec<(u64, Vec<u8>)> {
         step
     });
     let steps: Vec<i64> = steps.collect();
+    [
+        runs(&counts, push_number),
+        runs(&logs, push_number),
+        runs(&steps, |out, it| push_sleb(out, *it)),
+    ]
+}
+
+/// The operations of a change, one row for each; all of them set a value.
+pub(super) struct Rows<'a, K> {
+    pub(super) keys: &'a [K],
+    /// The length and the type of each value.
+    pub(super) metas: &'a [u64],
+    /// The bytes of the values, one after the other.
+    pub(super) values: &'a [u8],
+    /// The columns of what they replace, as they stand in the change.
+    pub(super) replaces: [&'a [u8]; 3],
+}
+
+/// Adds the columns that are not empty, in the order of their names, behind a table of their lengths.
+pub(super) fn push_columns<K: AsRef<[u8]> + PartialEq>(out: &mut Vec<u8>, rows: &Rows<'_, K>) {
+    let count = rows.keys.len();
     let mut insert = Vec::new();
-    push_uleb(&mut insert, puts.len() as u64);
-    let number = |out: &mut Vec<u8>, number: &u64| push_uleb(out, *number);
-    let mut columns = vec![
-        (specification::KEY_TEXT, runs(&keys, |out, key| push_bytes(out, key.as_bytes()))),
-        (specification::INSERT, insert),
-        (specification::ACTION, runs(&vec![ACTION_PUT; puts.len()], number)),
-        (specification::VALUE_META, runs(&metas, number)),
-        (specification::VALUE, raw),
-        (specification::REPLACES, runs(&counts, number)),
-        (specification::REPLACES_ACTOR, runs(&logs, number)),
-        (specification::REPLACES_COUNTER, runs(&steps, |out, step| push_sleb(out, *step))),
+    push_uleb(&mut insert, count as u64);
+    let keys = runs(rows.keys, |out, key| push_bytes(out, key.as_ref()));
+    let actions = runs(&vec![ACTION_PUT; count], push_number);
+    let metas = runs(rows.metas, push_number);
+    let [replaces, replaces_actor, replaces_counter] = rows.replaces;
+    let columns: [(u64, &[u8]); 8] = [
+        (specification::KEY_TEXT, &keys),
+        (specification::INSERT, &insert),
+        (specification::ACTION, &actions),
+        (specification::VALUE_META, &metas),
+        (specification::VALUE, rows.values),
+        (specification::REPLACES, replaces),
+        (specification::REPLACES_ACTOR, replaces_actor),
+        (specification::REPLACES_COUNTER, replaces_counter),
     ];
-    columns.retain(|(_, column)| !column.is_empty());
-    columns
+    let columns = columns.iter().filter(|(_, column)| !column.is_empty());
+    push_uleb(out, columns.clone().count() as u64);
+    for (name, column) in columns.clone() {
+        push_uleb(out, *name);
+        push_uleb(out, column.len() as u64);
+    }
+    columns.for_each(|(_, column)| out.extend_from_slice(column));
 }
 
 /// Values in run-length form: a count and the value that repeats, or a negative count and values none
@@ -114,6 +140,10 @@ fn runs<T: PartialEq>(values: &[T], push: impl Fn(&mut Vec<u8>, &T)) -> Vec<u8> 
         rest = &rest[literal..];
     }
     out
+}
+
+fn push_number(out: &mut Vec<u8>, number: &u64) {
+    push_uleb(out, *number);
 }
 
 /// A change has at most 16,384 values in a column.

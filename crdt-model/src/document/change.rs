@@ -94,6 +94,11 @@ impl Content {
         ReadChange { edits, seen: Version::new(self.dependencies.clone()) }
     }
 
+    /// Whether these bytes, whose checksum is right, are the change in canonical form.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        chunk::has_body(bytes, &canonical::body(self))
+    }
+
     /// The change in canonical form.
     pub(super) fn encode(&self) -> Vec<u8> {
         chunk::seal(chunk::CHANGE, &canonical::body(self))
@@ -109,7 +114,7 @@ impl Put {
 }
 
 /// What stands before the columns.
-struct Header<'a> {
+pub(super) struct Header<'a> {
     dependencies: Vec<[u8; 32]>,
     /// The author, then the others whose operations are named, in order.
     actors: Vec<LogId>,
@@ -120,7 +125,7 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, QuarantineCode> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, QuarantineCode> {
         let malformed = QuarantineCode::Malformed;
         let mut dependencies = Vec::new();
         for _ in 0..reader.length().ok_or(malformed)? {
@@ -154,15 +159,15 @@ fn read_actor(reader: &mut Reader<'_>, other: QuarantineCode) -> Result<LogId, Q
 
 /// The columns of a change that only sets values in the root map; an absent one is empty.
 #[derive(Default)]
-struct Columns<'a> {
-    key: &'a [u8],
+pub(super) struct Columns<'a> {
+    pub(super) key: &'a [u8],
     insert: &'a [u8],
     action: &'a [u8],
-    value_meta: &'a [u8],
-    value: &'a [u8],
-    replaces: &'a [u8],
-    replaces_actor: &'a [u8],
-    replaces_counter: &'a [u8],
+    pub(super) value_meta: &'a [u8],
+    pub(super) value: &'a [u8],
+    pub(super) replaces: &'a [u8],
+    pub(super) replaces_actor: &'a [u8],
+    pub(super) replaces_counter: &'a [u8],
 }
 
 /// The columns that Automerge knows: (id << 4) + type.
@@ -187,7 +192,7 @@ pub(super) mod specification {
 pub(super) const ACTION_PUT: u64 = 1;
 
 impl<'a> Columns<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, QuarantineCode> {
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, QuarantineCode> {
         let malformed = QuarantineCode::Malformed;
         let count = reader.length().ok_or(malformed)?;
         let mut layout = Vec::new();

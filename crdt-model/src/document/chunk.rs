@@ -64,6 +64,12 @@ pub(super) fn hash(kind: u8, body: &[u8]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// Whether the chunk that `bytes` are has this body, and says its length in the shortest form.
+pub(super) fn has_body(bytes: &[u8], body: &[u8]) -> bool {
+    let head = MAGIC.len() + 4 + 1 + uleb(body.len() as u64).len();
+    bytes.len() == head + body.len() && bytes.ends_with(body)
+}
+
 /// The chunk of `kind` with this body.
 pub(super) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut chunk = Vec::with_capacity(body.len() + 16);
@@ -182,9 +188,14 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// Bytes with their length in front.
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.length()?;
+        self.take(length)
+    }
+
     /// A text with its length in front.
     pub(super) fn text(&mut self) -> Option<&'a str> {
-        let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok()
+        std::str::from_utf8(self.bytes()?).ok()
     }
 }

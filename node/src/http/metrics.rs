@@ -148,7 +148,7 @@ mod tests {
         assert!(page.contains("\nconcord_commits 5\n"), "{page}");
         let told = "concord_peer_behind_commits{peer=\"a\\\"b\\\\c\\nd\",region=\"EMEA\"} 212\n";
         assert!(page.contains(told), "{page}");
-        assert!(page.contains("concord_bound{of=\"link_in_flight_bytes\"} 1048576\n"), "{page}");
+        assert!(page.contains("concord_bound{of=\"link_in_flight_bytes\"} 262144\n"), "{page}");
         for line in page.lines().filter(|line| !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap();
             assert!(page.contains(&format!("# TYPE {name} gauge\n")), "{line}");

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdt_model::attribute::{KeyType, ValueType};
-use crdt_model::id::RecordId;
 use crdt_model::normalize::{Context, canonical_path, trading_name_key};
 use crdt_model::path::AttributePath;
 use crdt_model::tree::nest;
@@ -34,7 +33,7 @@ pub(super) fn customer(mapping: &Mapping, texts: &[String]) -> Result<Customer, 
         let text = "The key is empty, so nobody knows which customer this is.".to_owned();
         return Err(vec![RowFault::at_column("key-empty", column, String::new(), &text)]);
     }
-    let mut row = Row::new(mapping, texts, key);
+    let mut row = Row::new(mapping, texts);
     for entry in &mapping.entries {
         if let Origin::Column(column) = entry.origin {
             row.column(entry, column);
@@ -66,7 +65,7 @@ pub(super) fn column_at<'a>(
     texts: &[String],
     pointer: &str,
 ) -> Option<&'a str> {
-    let row = Row::new(mapping, texts, text_of(texts, mapping.key_column));
+    let row = Row::new(mapping, texts);
     let mut found = None;
     for entry in &mapping.entries {
         let Origin::Column(column) = entry.origin else { continue };
@@ -155,7 +154,6 @@ impl Draft {
 struct Row<'a> {
     mapping: &'a Mapping,
     texts: &'a [String],
-    record: RecordId,
     context: Context,
     /// By canonical path, so that two spellings of one telephone number are one item.
     drafts: BTreeMap<AttributePath, Draft>,
@@ -164,14 +162,12 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn new(mapping: &'a Mapping, texts: &'a [String], key: &str) -> Self {
-        let record = RecordId::derive(&mapping.key_system, key);
+    fn new(mapping: &'a Mapping, texts: &'a [String]) -> Self {
         let country = row_country(mapping, texts);
         let context = country.and_then(|country| Context::with_country(country).ok());
         Self {
             mapping,
             texts,
-            record,
             context: context.unwrap_or_default(),
             drafts: BTreeMap::new(),
             slots: BTreeSet::new(),
@@ -180,7 +176,7 @@ impl<'a> Row<'a> {
     }
 
     fn path(&self, entry: &Entry, value: &str) -> Result<AttributePath, Unresolved> {
-        let slot = |slot: &str| slot_id(&self.record, &self.mapping.source, slot);
+        let slot = |slot: &str| slot_id(&self.mapping.source, slot);
         let is_name = entry.attribute.keys.last() == Some(&KeyType::Name);
         if !is_name || !entry.target.names_value() {
             return entry.target.resolve(value, self.texts, &slot);
@@ -298,7 +294,7 @@ impl<'a> Row<'a> {
         }
         // The only other way to fail is an empty column: no item, nothing to say about it.
         let Ok(path) = self.path(entry, "") else { return };
-        let slot = of_value.map(|slot| slot_id(&self.record, &self.mapping.source, slot));
+        let slot = of_value.map(|slot| slot_id(&self.mapping.source, slot));
         let json = constant_json(constant, slot.as_deref().unwrap_or_default());
         let is_lone = entry.member.is_none() || self.is_constant_alone(entry);
         let draft = self.draft(path, entry.target.is_fixed());

@@ -88,6 +88,13 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes(max)?).map_err(|_| CodecError::Text)
     }
 
+    /// The bytes before the next `end`, which is passed over.
+    pub(crate) fn until(&mut self, end: u8) -> Result<&'a [u8], CodecError> {
+        let length = self.rest.iter().position(|byte| *byte == end);
+        let taken = self.take(length.ok_or(CodecError::Truncated)?)?;
+        self.byte().map(|_| taken)
+    }
+
     /// Everything that is left.
     pub(crate) const fn take_rest(self) -> &'a [u8] {
         self.rest

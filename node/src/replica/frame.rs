@@ -3,12 +3,12 @@
 //! A frame is one byte of kind and a body. Frames of one link arrive whole and in order; what they
 //! mean together is in `super::sync`.
 
+use super::block;
 use super::codec::{CodecError, Reader, Writer};
 use super::commit::{Commit, Hash, SignedHeader};
 use super::fork::ForkProof;
 use super::limits::{
-    BLOCK_BYTES_MAX, BRANCH_HEADERS_MAX, FRAME_MAX, LINKED_MAX, ROSTER_FRAME_BYTES,
-    VECTOR_ENTRIES_MAX,
+    BRANCH_HEADERS_MAX, FRAME_MAX, LINKED_MAX, ROSTER_FRAME_BYTES, VECTOR_ENTRIES_MAX,
 };
 use super::vector::{ToldLog, read_told};
 use crdt_model::id::{CommitRef, LogId};
@@ -16,7 +16,7 @@ use crdt_model::id::{CommitRef, LogId};
 /// The oldest protocol version that this release speaks.
 pub const PROTOCOL_MIN: u8 = 1;
 /// The newest protocol version that this release speaks.
-pub const PROTOCOL_MAX: u8 = 1;
+pub const PROTOCOL_MAX: u8 = 2;
 
 /// The four digests by which two nodes find out whether there is anything to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,9 +101,6 @@ const FORK: u8 = 9;
 /// Starts every hello, so that a stray connection is told apart from a garbled one.
 const MAGIC: &[u8; 4] = b"CCRD";
 
-/// The zstd level of blocks: the default of the library, the knee of its curve.
-const ZSTD_LEVEL: i32 = 3;
-
 impl Frame {
     /// The bytes, as they travel.
     #[must_use]
@@ -124,7 +121,7 @@ impl Frame {
             }
             Self::Commits(commits) => {
                 let encoded: Vec<Vec<u8>> = commits.iter().map(Commit::encode).collect();
-                return encode_block(&encoded);
+                return encode_commits(&encoded, PROTOCOL_MAX);
             }
             Self::Ack(entries) => {
                 out.byte(ACK).length(entries.len());
@@ -171,7 +168,7 @@ impl Frame {
                 Self::Roster { from, entries: reader.bytes(ROSTER_FRAME_BYTES)?.to_vec() }
             }
             VECTOR => Self::Vector(read_told(&mut reader)?),
-            COMMITS => return decode_block(reader.take_rest()).map(Self::Commits),
+            COMMITS => return block::decode(reader.take_rest()).map(Self::Commits),
             ACK => {
                 let count = reader.length(VECTOR_ENTRIES_MAX)?;
                 let entry = |_| Ok((LogId::from_bytes(reader.array()?), reader.number()?));
@@ -207,44 +204,11 @@ fn read_heartbeat(reader: &mut Reader<'_>) -> Result<Heartbeat, CodecError> {
     Ok(Heartbeat { clock_ms, digests, newest })
 }
 
-/// A block: its plain length, then the commits in one zstd frame.
-pub(crate) fn encode_block(commits: &[Vec<u8>]) -> Vec<u8> {
-    let plain = commits.concat();
-    let mut out = Writer::with_room(plain.len() / 2);
-    out.byte(COMMITS).length(plain.len());
-    match zstd::bulk::compress(&plain, ZSTD_LEVEL) {
-        Ok(packed) if packed.len() < plain.len() => out.byte(1).raw(&packed),
-        Ok(_) | Err(_) => out.byte(0).raw(&plain),
-    };
-    out.into_bytes()
-}
-
-fn decode_block(bytes: &[u8]) -> Result<Vec<Commit>, CodecError> {
-    let mut reader = Reader::new(bytes);
-    let length = reader.length(BLOCK_BYTES_MAX)?;
-    let packed = reader.byte()?;
-    let body = reader.take_rest();
-    let unpacked;
-    let plain = match packed {
-        0 => body,
-        // The declared length bounds the memory, whatever the frame would unpack to.
-        1 => {
-            unpacked = zstd::bulk::decompress(body, length).map_err(|_| CodecError::Unknown)?;
-            &unpacked
-        }
-        _ => return Err(CodecError::Unknown),
-    };
-    if plain.len() != length {
-        return Err(CodecError::Truncated);
-    }
-    let mut commits = Vec::new();
-    let mut rest = plain;
-    while !rest.is_empty() {
-        let (commit, after) = Commit::decode_first(rest)?;
-        commits.push(commit);
-        rest = after;
-    }
-    Ok(commits)
+/// A frame of encoded commits, for a peer that speaks this version of the protocol.
+pub(crate) fn encode_commits(commits: &[Vec<u8>], version: u8) -> Vec<u8> {
+    let mut frame = vec![COMMITS];
+    frame.append(&mut block::encode(commits, version));
+    frame
 }
 
 /// Headers of one log, in the order of their numbers.

@@ -31,10 +31,13 @@ pub const FRAME_MAX: usize = 2 << 20;
 pub const BLOCK_BYTES_MAX: usize = BLOCK_BYTES_TARGET + COMMIT_BYTES_MAX + (64 << 10);
 /// Bytes of commits at which a block is closed: large enough to compress well, small enough to be
 /// applied while the next one travels.
-pub const BLOCK_BYTES_TARGET: usize = 256 << 10;
+pub const BLOCK_BYTES_TARGET: usize = 512 << 10;
+/// Bytes of commits at which the first blocks of a link and the last ones are closed: the peer has
+/// something to do soon, and is done soon.
+pub const BLOCK_BYTES_SMALL: usize = 64 << 10;
 /// Bytes handed to the network for one link and not yet written by it. A slow peer holds no more
 /// memory than this; the rest waits in the store.
-pub const LINK_IN_FLIGHT_MAX: usize = 1 << 20;
+pub const LINK_IN_FLIGHT_MAX: usize = 256 << 10;
 /// Bytes handed to the network for all links together and not yet written by it: the links share it
 /// evenly, and each may go over its share by the one block that it began below it.
 pub const NODE_IN_FLIGHT_MAX: usize = 64 << 20;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crdt_model::id::LogId;
 
 use super::event::LinkId;
-use super::frame::Digests;
+use super::frame::{Digests, PROTOCOL_MIN};
 use super::limits::{BACKOFF_MS_MAX, BACKOFF_MS_MIN, CLOCK_PEERS_MIN, CLOCK_READING_MS};
 use super::node_id::NodeId;
 use crate::kv::ReadError;
@@ -75,6 +75,8 @@ pub(crate) struct Link {
     pub(crate) dialed: bool,
     /// Whether the peer's hello was taken. Nothing but a hello is taken before.
     pub(crate) greeted: bool,
+    /// The newest version of the protocol that both ends speak; the oldest one until the hello.
+    pub(crate) version: u8,
     /// Whether it is known what the peer holds; commits are sent only then.
     pub(crate) compared: bool,
     /// How far the peer holds each log, or has been sent it on this link.
@@ -113,6 +115,7 @@ impl Link {
             peer,
             dialed,
             greeted: false,
+            version: PROTOCOL_MIN,
             compared: false,
             known: BTreeMap::new(),
             lacking: BTreeSet::new(),

@@ -18,20 +18,42 @@ use super::action::Action;
 use super::ahead::{Ahead, Firsts};
 use super::commit::Commit;
 use super::event::LinkId;
-use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_block};
+use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_commits};
 use super::history::Place;
 use super::limits::{
-    BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, NODE_IN_FLIGHT_MAX, STALL_MS,
+    BLOCK_BYTES_SMALL, BLOCK_BYTES_TARGET, HEARTBEAT_MS, LINK_IN_FLIGHT_MAX, NODE_IN_FLIGHT_MAX,
+    STALL_MS,
 };
 use super::node_id::NodeId;
 use super::peers::Link;
 use super::records::Records;
 use super::roster::RosterError;
-use super::vector::{ToldLog, first_8, held_by_peer};
+use super::vector::{ToldLog, Vector, first_8, held_by_peer};
 use super::{Replica, Turn, forget_answers};
 use crate::kv::ReadError;
 
 type Outcome = Result<(), ReadError>;
+
+/// When a block is closed. The first ones are small, so that the peer has something to do soon, and so
+/// are the last ones, so that in the end it does not wait for one of its threads.
+struct Full {
+    bytes: usize,
+    /// A quarter of the commits that are left.
+    commits: u64,
+}
+
+impl Full {
+    fn of(link: &Link, ours: &Vector) -> Self {
+        let sent = usize::try_from(link.sent).unwrap_or(usize::MAX);
+        let bytes = sent.saturating_mul(8).clamp(BLOCK_BYTES_SMALL, BLOCK_BYTES_TARGET);
+        let left = |log| ours.seq(log) - link.known.get(log).copied().unwrap_or(0);
+        Self { bytes, commits: link.lacking.iter().map(left).sum::<u64>() / 4 }
+    }
+
+    const fn is(&self, commits: usize, bytes: usize) -> bool {
+        bytes >= self.bytes || bytes >= BLOCK_BYTES_SMALL && commits as u64 >= self.commits
+    }
+}
 
 impl Replica {
     pub(super) fn frame(&mut self, turn: &mut Turn<'_>, id: LinkId, read: Ahead) -> Outcome {
@@ -82,7 +104,8 @@ impl Replica {
             self.hang_up(turn, id, "it belongs to another network");
             return Ok(());
         }
-        if hello.version_max.min(PROTOCOL_MAX) < hello.version_min.max(PROTOCOL_MIN) {
+        let version = hello.version_max.min(PROTOCOL_MAX);
+        if version < hello.version_min.max(PROTOCOL_MIN) {
             let reason = format!(
                 "no common protocol version: it speaks {} to {}, this node {PROTOCOL_MIN} to {PROTOCOL_MAX}",
                 hello.version_min, hello.version_max
@@ -91,7 +114,7 @@ impl Replica {
             return Ok(());
         }
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
-        link.greeted = true;
+        (link.greeted, link.version) = (true, version);
         let node = link.peer;
         self.heard(turn, node, hello.clock_ms, &hello.digests);
         let theirs = hello.digests.roster_height;
@@ -443,7 +466,8 @@ impl Replica {
         self.line_up(turn, id)?;
         while let Some(block) = self.next_block(turn, id)? {
             self.tell_linked(turn, id);
-            self.send_bytes(turn, id, encode_block(&block));
+            let version = self.links.get(&id).map_or(PROTOCOL_MIN, |link| link.version);
+            self.send_bytes(turn, id, encode_commits(&block, version));
         }
         Ok(())
     }
@@ -498,9 +522,10 @@ impl Replica {
         if link.in_flight >= share.min(LINK_IN_FLIGHT_MAX) {
             return Ok(None);
         }
+        let full = Full::of(link, &self.history.vector);
         let (mut block, mut size) = (Vec::new(), 0);
         let mut damage = Vec::new();
-        while size < BLOCK_BYTES_TARGET {
+        while !full.is(block.len(), size) {
             let Some((lined_up, log)) = link.pending.pop_first() else { break };
             let at = CommitRef { log, seq: link.known.get(&log).copied().unwrap_or(0) + 1 };
             match position(turn, &at) {

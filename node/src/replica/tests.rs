@@ -6,6 +6,7 @@
 mod absence;
 mod ahead;
 mod backups;
+mod blocks;
 mod codecs;
 mod contact;
 mod damage;

@@ -16,7 +16,18 @@ use super::report;
 use super::tree::{Source, root, sources};
 
 /// The files that decide which bytes travel.
-const WIRE: [&str; 6] = ["codec", "commit", "fork", "frame", "roster", "vector"];
+const WIRE: [&str; 10] = [
+    "block",
+    "block/columns",
+    "block/columns/apart",
+    "block/columns/together",
+    "codec",
+    "commit",
+    "fork",
+    "frame",
+    "roster",
+    "vector",
+];
 
 /// The spans of inline code of a document, with their lines; nothing of fenced blocks.
 fn spans(source: &Source) -> Vec<(usize, &str)> {
@@ -260,10 +271,11 @@ fn takes(value: &ValueType) -> String {
 const CODEC: [&str; 8] =
     ["encode", "decode", "read", "write", "log_id", "digest", "signed_message", "entry_message"];
 
-/// The code that decides which bytes travel, without comments: `codec.rs` and `frame.rs` whole, of the
+/// The code that decides which bytes travel, without comments: of codec, frames and blocks all, of the
 /// others the constants and the functions of [`CODEC`].
 fn wire_code(source: &Source) -> Vec<&str> {
-    let whole = source.path.ends_with("codec.rs") || source.path.ends_with("frame.rs");
+    let is_whole = |part| source.path.contains(part);
+    let whole = ["/codec.rs", "/frame.rs", "/block.rs", "/block/"].into_iter().any(is_whole);
     let mut code = Vec::new();
     let mut end: Option<String> = None;
     for (_, line) in source.lines() {
@@ -352,6 +364,7 @@ limits!(
     PROVENANCE_BYTES_MAX,
     FRAME_MAX,
     BLOCK_BYTES_MAX,
+    BLOCK_BYTES_SMALL,
     BLOCK_BYTES_TARGET,
     LINK_IN_FLIGHT_MAX,
     NODE_IN_FLIGHT_MAX,

@@ -6,6 +6,7 @@ use automerge::legacy::{Key, ObjectId, Op, OpId as LegacyOpId, OpType};
 use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ScalarValue};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::super::change::OpId;
 use super::*;
@@ -84,5 +85,21 @@ proptest! {
         let bytes = content.encode();
         prop_assert_eq!(&bytes, &by_automerge(&content));
         prop_assert_eq!(Content::decode(&bytes), Ok(content));
+    }
+
+    /// Taken apart and put together it is what it was; what is not in canonical form stays whole.
+    #[test]
+    fn parts_make_the_change_that_they_are_of(content in content(), at: Index, byte: u8) {
+        let mut bytes = content.encode();
+        let parts = Parts::of(&bytes).unwrap();
+        prop_assert_eq!(parts.puts.len(), content.puts.len());
+        let keys = content.puts.iter().map(|put| put.key.to_string());
+        prop_assert!(keys.eq(parts.puts.iter().map(|put| String::from_utf8_lossy(put.key))));
+        prop_assert_eq!(parts.change(), bytes.clone());
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Some(parts) = Parts::of(&bytes) {
+            prop_assert_eq!(parts.change(), bytes);
+        }
     }
 }

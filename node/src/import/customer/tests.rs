@@ -6,6 +6,7 @@ use super::{Customer, column_at, customer};
 use crate::import::RowFault;
 use crate::import::mapping::{Mapping, slot_id};
 use crdt_model::id::RecordId;
+use crdt_model::value::{Assertion, Scalar, Statement, Value};
 
 fn mapping(rest: &str) -> Mapping {
     let head = "source = \"erp-emea\"\nkey = { system = \"no\", column = \"K\" }\n";
@@ -22,10 +23,6 @@ fn row(mapping: &Mapping, texts: &[(&str, &str)]) -> Result<Customer, Vec<RowFau
 
 fn tree(mapping: &Mapping, texts: &[(&str, &str)]) -> Json {
     row(mapping, texts).unwrap().tree
-}
-
-fn slot(key: &str) -> String {
-    slot_id(&RecordId::derive("no", key), &"erp-emea".parse().unwrap(), "main")
 }
 
 const ADDRESS: &str = r#"
@@ -51,7 +48,7 @@ attribute = "address_for/legal"
 #[test]
 fn what_every_row_says_is_said_only_with_what_the_row_says() {
     let mapping = mapping(ADDRESS);
-    let id = slot("1");
+    let id = "erp-emea:main".to_owned();
     assert_eq!(
         tree(&mapping, &[("K", " 1 "), ("NAME", "Acme "), ("CITY", "Bonn")]),
         json!({
@@ -68,14 +65,15 @@ fn what_every_row_says_is_said_only_with_what_the_row_says() {
 }
 
 #[test]
-fn the_id_of_a_slot_belongs_to_record_source_and_slot() {
-    assert_eq!(slot("1"), slot("1"));
-    assert_ne!(slot("1"), slot("2"));
-    let record = RecordId::derive("no", "1");
-    assert_ne!(slot("1"), slot_id(&record, &"erp-amer".parse().unwrap(), "main"));
-    assert_ne!(slot("1"), slot_id(&record, &"erp-emea".parse().unwrap(), "other"));
-    // It is stored in records: it must never change.
-    assert_eq!(slot("1"), "c261c722867780a8");
+fn the_id_of_a_slot_is_that_of_source_and_slot() {
+    let longest = ("s".repeat(32).parse().unwrap(), "x".repeat(31));
+    assert_eq!(slot_id(&"erp-amer".parse().unwrap(), "main"), "erp-amer:main");
+    let path = format!("address/{}", slot_id(&longest.0, &longest.1)).parse().unwrap();
+    let known = crdt_model::attribute::lookup(&path).unwrap();
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    let members = [("city", text("Bonn")), ("country", text("DE"))];
+    let city = Value::Group(members.map(|(name, it)| (name.to_owned(), it)).into());
+    assert!(known.check(&path, &Assertion::Stated(Statement::plain(city))).is_ok());
 }
 
 #[test]
@@ -191,7 +189,7 @@ fn a_fault_of_the_node_is_led_back_to_the_column() {
     let texts: Vec<String> = ["1", "Acme", "Bonn"].map(str::to_owned).to_vec();
     let at = |pointer: &str| column_at(&mapping, &texts, pointer);
     assert_eq!(at("/name/legal"), Some("NAME"));
-    assert_eq!(at(&format!("/address/{}/city", slot("1"))), Some("CITY"));
-    assert_eq!(at(&format!("/address/{}", slot("1"))), Some("CITY"), "its only column");
+    assert_eq!(at("/address/erp-emea:main/city"), Some("CITY"));
+    assert_eq!(at("/address/erp-emea:main"), Some("CITY"), "its only column");
     assert_eq!(at("/bank/X"), None);
 }

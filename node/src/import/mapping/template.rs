@@ -1,9 +1,9 @@
 //! The target of a column: an attribute path whose keys may come from the row.
 //!
 //! `{value}` is the text of the column itself, `{column:NAME}` that of another one, and `{slot:NAME}`
-//! the id of an item that has no natural key: the same for each record, source and slot.
+//! the id of an item that has no natural key: that of the source and the slot.
 
-use crdt_model::id::{RecordId, SourceName};
+use crdt_model::id::SourceName;
 use crdt_model::path::AttributePath;
 
 use super::column;
@@ -166,25 +166,23 @@ fn placeholder(name: &str, columns: &mut Vec<String>) -> Result<Part, String> {
         None if name == "value" => Ok(Part::Value),
         Some(("column", of)) if !of.is_empty() => Ok(Part::Column(column(columns, of))),
         Some(("slot", slot)) if is_slot(slot) => Ok(Part::Slot(slot.to_owned())),
-        Some(("slot", _)) => Err("The name of a slot is letters, digits, '_' and '-'.".to_owned()),
+        Some(("slot", _)) => {
+            Err("The name of a slot is up to 31 letters, digits, '_' and '-'.".to_owned())
+        }
         _ => Err(format!(
             "{{{name}}} is not a placeholder. Write {{value}}, {{column:NAME}} or {{slot:NAME}}."
         )),
     }
 }
 
+/// An id has at most 64 characters, and the name of a source up to 32 of them.
 pub(super) fn is_slot(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    (1..=32).contains(&name.len()) && name.chars().all(is_plain)
+    (1..=31).contains(&name.len()) && name.chars().all(is_plain)
 }
 
-/// The id of an item without a natural key: the same whenever the file is imported again.
-pub(crate) fn slot_id(record: &RecordId, source: &SourceName, slot: &str) -> String {
-    let mut hasher = blake3::Hasher::new_derive_key("concord 2026 item id of an imported slot");
-    hasher.update(record.as_bytes());
-    hasher.update(&(source.as_str().len() as u64).to_be_bytes());
-    hasher.update(source.as_str().as_bytes());
-    hasher.update(slot.as_bytes());
-    // 64 bits: a collection holds a few hundred items at most.
-    hasher.finalize().to_hex()[..16].to_owned()
+/// The id of an item without a natural key: the same whenever the file is imported again, apart from
+/// what other sources call theirs, and with a meaning for whoever reads it.
+pub(crate) fn slot_id(source: &SourceName, slot: &str) -> String {
+    format!("{source}:{slot}")
 }

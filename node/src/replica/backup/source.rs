@@ -10,7 +10,7 @@ use super::{
 };
 use crate::kv::{Pair, ReadError, View};
 use crate::replica::event::WriteReceipt;
-use crate::replica::frame::encode_block;
+use crate::replica::frame::{PROTOCOL_MAX, encode_commits};
 use crate::replica::layout;
 use crate::replica::limits::BLOCK_BYTES_TARGET;
 use crate::replica::node_id::NodeId;
@@ -127,7 +127,9 @@ impl Source {
                     if !block.is_empty() {
                         self.stage = Stage::Commits;
                         self.commits += block.len() as u64;
-                        return Ok(Some(self.said(framed(COMMITS, &encode_block(&block)))));
+                        return Ok(Some(
+                            self.said(framed(COMMITS, &encode_commits(&block, PROTOCOL_MAX))),
+                        ));
                     }
                     self.stage = Stage::Kept(0, Vec::new());
                 }

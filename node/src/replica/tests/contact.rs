@@ -1,8 +1,10 @@
 //! Links: who is heard, who is turned away, and how long a node waits before it calls again.
 
 use super::net::{NAMES, Net, record};
+use crate::replica::block;
+use crate::replica::codec::Reader;
 use crate::replica::event::{Event, LinkId};
-use crate::replica::frame::{Digests, Frame, Heartbeat, Hello};
+use crate::replica::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::replica::limits::{
     BACKOFF_MS_MAX, BACKOFF_MS_MIN, BLOCK_BYTES_MAX, COURTESY_MS, HEARTBEAT_MS, ROSTER_FRAME_BYTES,
     STALL_MS, VECTOR_ENTRIES_MAX,
@@ -15,8 +17,8 @@ fn digests() -> Digests {
 
 fn hello(net: &Net) -> Hello {
     Hello {
-        version_min: 1,
-        version_max: 1,
+        version_min: PROTOCOL_MIN,
+        version_max: PROTOCOL_MAX,
         network: *net.roster.network_id().as_bytes(),
         clock_ms: net.now_ms,
         digests: digests(),
@@ -61,8 +63,28 @@ fn another_network_is_turned_away() {
 #[test]
 fn a_peer_without_a_common_version_is_turned_away() {
     let hello = Hello { version_min: 8, version_max: 9, ..hello(&Net::new(1)) };
-    let reason = "no common protocol version: it speaks 8 to 9, this node 1 to 1";
+    let reason = "no common protocol version: it speaks 8 to 9, this node 1 to 2";
     assert_turned_away(Frame::Hello(hello).encode(), reason);
+}
+
+#[test]
+fn a_peer_of_an_older_release_gets_blocks_that_it_can_read() {
+    for (version, form) in [(PROTOCOL_MIN, block::PACKED), (PROTOCOL_MAX, block::COLUMNS)] {
+        let mut net = Net::new(2);
+        for number in 0..30 {
+            net.set(0, record(number), &[("x/name", "Acme")]);
+        }
+        let link = net.join(1, 0);
+        net.lose();
+        let hello = Hello { version_max: version, ..hello(&net) };
+        net.inject(link, 0, Frame::Hello(hello).encode());
+        net.inject(link, 0, Frame::Vector(Vec::new()).encode());
+        let commits = |frame: &[u8]| matches!(Frame::decode(frame), Ok(Frame::Commits(_)));
+        let frames: Vec<&[u8]> = net.frames().filter(|frame| commits(frame)).collect();
+        let mut longest = Reader::new(&frames.iter().max_by_key(|it| it.len()).unwrap()[1..]);
+        longest.number().unwrap();
+        assert_eq!(longest.byte(), Ok(form), "version {version}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::kv::Op;
 use crate::replica::commit::{Commit, Head, Opening};
 use crate::replica::event::LinkId;
 use crate::replica::fork::ForkProof;
-use crate::replica::frame::{Digests, Frame, Hello};
+use crate::replica::frame::{Digests, Frame, Hello, PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::replica::layout;
 use crate::replica::limits::BRANCH_HEADERS_MAX;
 use crate::replica::records::Records;
@@ -32,8 +32,8 @@ fn call(net: &mut Net, at: usize) -> LinkId {
         rules: [0; 8],
     };
     let hello = Hello {
-        version_min: 1,
-        version_max: 1,
+        version_min: PROTOCOL_MIN,
+        version_max: PROTOCOL_MAX,
         network: *net.roster.network_id().as_bytes(),
         clock_ms: net.now_ms,
         digests,

@@ -298,6 +298,11 @@ impl Net {
         said
     }
 
+    /// The frames under way, as they travel.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.under_way.iter().map(|(_, _, bytes)| bytes.as_slice())
+    }
+
     /// Loses everything that is under way; the links stay up.
     pub(super) fn lose(&mut self) {
         self.under_way.clear();

@@ -4,7 +4,7 @@ use super::net::{Forger, Key, Net, block, heads, record, roster_of};
 use crate::replica::codec::{Reader, Writer};
 use crate::replica::commit::{Commit, Head};
 use crate::replica::event::LinkId;
-use crate::replica::frame::encode_block;
+use crate::replica::frame::{PROTOCOL_MAX, encode_commits};
 use crate::replica::roster::Signer;
 use crdt_model::document::{ClaimEdit, CustomerDocument};
 
@@ -204,7 +204,7 @@ fn a_stem_that_swallows_the_hashes_behind_it() {
     out.bytes(&stem).raw(&forger.key.signature(&message)).bytes(&note);
     out.raw(&commit.encode_items());
     let held = net.held(1);
-    let said = net.inject(link, 1, encode_block(&[out.into_bytes()]));
+    let said = net.inject(link, 1, encode_commits(&[out.into_bytes()], PROTOCOL_MAX));
     assert_eq!(said, ["close a: a frame cannot be decoded: an unknown version, kind or flag"]);
     assert_eq!(net.held(1), held, "something was stored");
 }

@@ -14,7 +14,7 @@ use crate::replica::commit::Commit;
 use crate::replica::limits::BLOCK_BYTES_MAX;
 
 /// What customers say: what repeats from one to the next, and what is another one in each.
-fn said(number: u64, text: &str, whole: i64) -> Vec<ClaimEdit> {
+fn said(number: u8, text: &str, whole: i64) -> Vec<ClaimEdit> {
     let group = |members: &[(&str, Scalar)]| {
         Value::Group(members.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect())
     };
@@ -41,22 +41,22 @@ fn said(number: u64, text: &str, whole: i64) -> Vec<ClaimEdit> {
         ClaimEdit::new(path.parse().unwrap(), "erp".parse().unwrap(), assertion)
     };
     // Not everybody says everything.
-    let is_said = |(at, _): &(usize, (String, Assertion))| *at != number as usize % 30;
+    let is_said = |(at, _): &(usize, (String, Assertion))| *at != usize::from(number) % 30;
     edits.into_iter().enumerate().filter(is_said).map(|(_, it)| edit(it)).collect()
 }
 
 /// Commits that make customers and edit them again, some with an item that is no change.
-fn commits(customers: u64, text: &str, whole: i64, garbage: &[u8]) -> Vec<Vec<u8>> {
+fn commits(customers: u8, text: &str, whole: i64, garbage: &[u8]) -> Vec<Vec<u8>> {
     let mut forger = Forger::new(0, &roster_of(1));
-    let mut documents = vec![CustomerDocument::empty(); customers as usize];
+    let mut documents = vec![CustomerDocument::empty(); usize::from(customers)];
     let mut commits = Vec::new();
     for round in 0..2 {
-        let mut items = vec![(record(customers), garbage.to_vec())];
+        let mut items = vec![(record(u64::from(customers)), garbage.to_vec())];
         for (number, document) in (0..).zip(&mut documents) {
             let edits = said(number, &format!("{text}{round}"), whole.wrapping_add(round));
             let change = document.propose(&forger.next(), &edits, None).unwrap().unwrap();
             *document = document.admit(&forger.next(), &change).unwrap();
-            items.push((record(number), change));
+            items.push((record(u64::from(number)), change));
         }
         commits.push(forger.commit(&[], items).encode());
     }
@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn columns_read_back(
-        customers in 1..40_u64,
+        customers in 1..40_u8,
         text in "\\PC{0,12}",
         whole in -9_007_199_254_740_000..9_007_199_254_740_000_i64,
         garbage in vec(any::<u8>(), 0..60),
@@ -93,7 +93,7 @@ proptest! {
         let commits = commits(customers, &text, whole, &garbage);
         let block = encode(&commits, COLUMNS_SINCE);
         prop_assert_eq!(form(&block), COLUMNS);
-        prop_assert_eq!(read(&block), commits.clone());
+        prop_assert_eq!(&read(&block), &commits);
         let older = encode(&commits, COLUMNS_SINCE - 1);
         prop_assert_eq!(form(&older), PACKED);
         prop_assert_eq!(read(&older), commits);
@@ -101,7 +101,7 @@ proptest! {
 
     #[test]
     fn mutants_of_columns_are_something_within_the_bound_or_nothing(
-        customers in 1..12_u64,
+        customers in 1..12_u8,
         edits in vec((any::<Index>(), any::<u8>()), 1..4),
         is_short: bool,
     ) {

@@ -16,6 +16,7 @@ use crdt_model::id::{CommitRef, LogId};
 
 use super::action::Action;
 use super::ahead::{Ahead, Firsts};
+use super::block::COLUMNS_SINCE;
 use super::commit::Commit;
 use super::event::LinkId;
 use super::frame::{Digests, Frame, Heartbeat, Hello, PROTOCOL_MAX, PROTOCOL_MIN, encode_commits};
@@ -45,8 +46,12 @@ struct Full {
 impl Full {
     fn of(link: &Link, ours: &Vector) -> Self {
         let sent = usize::try_from(link.sent).unwrap_or(usize::MAX);
-        let bytes = sent.saturating_mul(8).clamp(BLOCK_BYTES_SMALL, BLOCK_BYTES_TARGET);
-        let left = |log| ours.seq(log) - link.known.get(log).copied().unwrap_or(0);
+        // An older release takes shorter blocks than this one.
+        let is_older = link.version < COLUMNS_SINCE;
+        let most = if is_older { BLOCK_BYTES_SMALL } else { BLOCK_BYTES_TARGET };
+        let bytes = sent.saturating_mul(8).clamp(BLOCK_BYTES_SMALL, most);
+        let known = |log| link.known.get(log).copied().unwrap_or(0);
+        let left = |log| ours.seq(log).saturating_sub(known(log));
         Self { bytes, commits: link.lacking.iter().map(left).sum::<u64>() / 4 }
     }
 

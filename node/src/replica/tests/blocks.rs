@@ -1,7 +1,7 @@
 //! What is packed comes out as it went in, and no bytes at all bring a node down.
 
 use crdt_model::claim::ClaimEdit;
-use crdt_model::document::CustomerDocument;
+use crdt_model::document::{CustomerDocument, OPERATIONS_MAX, Parts, RawPut};
 use crdt_model::value::{Assertion, Scalar, Statement, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -116,6 +116,78 @@ proptest! {
             prop_assert!(joined.len() <= 2 * length + 1_000);
         }
     }
+}
+
+/// Bytes among which are all that mean something in columns.
+fn odd_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let odd = prop::sample::select(b"\xff\xfe\xfd\0\x01a1/@{}:,\"\\".to_vec());
+    vec(odd, 0..9)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever is in quarantine is passed on as it is.
+    #[test]
+    fn changes_that_nobody_accepts_read_back(
+        changes in vec(vec((odd_bytes(), 0..16_u8, odd_bytes()), 1..6), 1..12),
+    ) {
+        let mut whole = commits(1, "Acme", 1, b"none");
+        let change = |puts: &Vec<(Vec<u8>, u8, Vec<u8>)>| {
+            let puts = puts.iter().map(|(key, kind, value)| RawPut { key, kind: *kind, value });
+            odd_change(puts.collect())
+        };
+        let items = (0..).zip(&changes).map(|(number, puts)| (record(number), change(puts)));
+        let mut forger = Forger::new(0, &roster_of(1));
+        whole.push(forger.commit(&[], items.collect()).encode());
+        whole.extend(commits(20, "Acme", 1, b"none"));
+        let block = encode(&whole, COLUMNS_SINCE);
+        prop_assert_eq!((form(&block), &read(&block)), (COLUMNS, &whole));
+    }
+}
+
+/// A change with these operations and nothing before them that means anything.
+fn odd_change(puts: Vec<RawPut<'_>>) -> Vec<u8> {
+    let forger = Forger::new(0, &roster_of(1));
+    let real = CustomerDocument::empty().propose(&forger.next(), &said(1, "Acme", 1), None);
+    let real = real.unwrap().unwrap();
+    let Parts { head, replaces, .. } = Parts::of(&real).unwrap();
+    Parts { head, puts, replaces }.change()
+}
+
+#[test]
+fn equal_keys_that_take_no_room_are_passed_on() {
+    // In few bytes more operations than the block has, or keys of more bytes than an item may have.
+    for (key, puts) in [(&b"x/y@z"[..], OPERATIONS_MAX), (&[b'k'; 380][..], OPERATIONS_MAX)] {
+        let value = RawPut { key, kind: 0, value: b"" };
+        let change = odd_change(vec![value; puts]);
+        let items = (0..60).map(|number| (record(number), change.clone())).collect();
+        let commits = [Forger::new(0, &roster_of(1)).commit(&[], items).encode()];
+        assert_eq!(read(&encode(&commits, COLUMNS_SINCE)), commits);
+    }
+}
+
+#[test]
+fn what_fields_have_in_common_cuts_no_escape() {
+    // Whichever is the first of its column.
+    for values in
+        [[&b"a\x01"[..], b"\xff"], [b"\xff", b"a\x01"], [b"a\0", b"\xfe"], [b"\xfe", b"a\0"]]
+    {
+        let put = |value| RawPut { key: b"x/y@z", kind: RawPut::TEXT, value };
+        let values = values.into_iter().cycle().take(40);
+        let items = (0..).map(record).zip(values.map(|value| odd_change(vec![put(value)])));
+        let commits = [Forger::new(0, &roster_of(1)).commit(&[], items.collect()).encode()];
+        let block = encode(&commits, COLUMNS_SINCE);
+        assert_eq!((form(&block), read(&block)), (COLUMNS, commits.to_vec()));
+    }
+}
+
+#[test]
+fn a_long_text_of_escapes_is_passed_on() {
+    let value = vec![0xff; 200_000];
+    let long = odd_change(vec![RawPut { key: &[0xfe; 9_000], kind: 6, value: &value }]);
+    let commits = [Forger::new(0, &roster_of(1)).commit(&[], vec![(record(1), long)]).encode()];
+    assert_eq!(read(&encode(&commits, COLUMNS_SINCE)), commits);
 }
 
 #[test]

@@ -201,9 +201,9 @@ impl<'a> Column<'a> {
     /// What the directory says of it.
     fn read(reader: &mut Reader<'a>) -> Result<Self, CodecError> {
         Ok(Self {
-            prefix: reader.bytes(ITEM_BYTES_MAX)?,
-            suffix: reader.bytes(ITEM_BYTES_MAX)?,
-            width: reader.length(ITEM_BYTES_MAX)?.checked_sub(1),
+            prefix: reader.bytes(BLOCK_BYTES_MAX)?,
+            suffix: reader.bytes(BLOCK_BYTES_MAX)?,
+            width: reader.length(BLOCK_BYTES_MAX)?.checked_sub(1),
             length: reader.length(BLOCK_BYTES_MAX)?,
             rest: Reader::new(&[]),
         })
@@ -223,7 +223,7 @@ impl Pattern {
     fn read(reader: &mut Reader<'_>, first: usize) -> Result<Self, CodecError> {
         let kind = reader.byte()?;
         let mut pieces = || {
-            let bytes = reader.bytes(ITEM_BYTES_MAX)?;
+            let bytes = reader.bytes(BLOCK_BYTES_MAX)?;
             bytes.split(|byte| *byte == END).map(unescaped).collect::<Result<Vec<_>, CodecError>>()
         };
         Ok(Self { kind, key: pieces()?, value: pieces()?, first })
